@@ -1,0 +1,50 @@
+# make run · make ask Q="…" · make test · make check · make eval · make train-embedder · make train-answerer
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+DOCS ?= seeds
+PORT ?= 7860
+DATA ?= data
+export Q
+
+.PHONY: run ask index test check eval browser train-embedder train-answerer clean
+
+run: $(VENV)/.ready
+	@$(VENV)/bin/python app.py --docs "$(DOCS)" --port $(PORT)
+
+ask: $(VENV)/.ready
+	@$(VENV)/bin/python -m qa ask "$$Q" --docs "$(DOCS)"
+
+index: $(VENV)/.ready
+	@$(VENV)/bin/python -m index "$(DOCS)"
+
+test: check browser
+	$(VENV)/bin/python -m pytest
+
+check: $(VENV)/.ready-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+eval: $(VENV)/.ready
+	$(VENV)/bin/python -m eval run --docs "$(DOCS)"
+
+# From data to weights; DATA names the folder with train/, pairs/ and text/ (see train/LOG.md).
+train-embedder: $(VENV)/.ready-dev
+	$(VENV)/bin/python -m train.embedder --data "$(DATA)" --out models/embedder --minutes 15 --lengths 128,128,128,288
+
+train-answerer: $(VENV)/.ready-dev
+	$(VENV)/bin/python -m train.answerer --data "$(DATA)" --out models/answerer --start models/embedder --minutes 99
+
+clean:
+	rm -rf .judian .pytest_cache .ruff_cache .mypy_cache .hypothesis
+
+$(VENV)/.ready: requirements.txt
+	@bash setup.sh requirements.txt $@ "$(PYTHON)"
+
+$(VENV)/.ready-dev: requirements-dev.txt requirements.txt
+	@bash setup.sh requirements-dev.txt $@ "$(PYTHON)"
+	@touch $(VENV)/.ready
+
+# The tests drive a real browser; where none can be installed they are skipped and say so.
+browser:
+	@bash setup.sh --browser

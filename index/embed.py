@@ -1,0 +1,94 @@
+"""Texts → unit float32 vectors, by any sentence-transformers model. Nothing is fetched unless the user allows it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from index.text import fold
+
+MODELS = Path(__file__).resolve().parent.parent / "models"
+DEFAULT = MODELS / "embedder"
+
+
+class ModelError(RuntimeError):
+    """A model that cannot be loaded; the message says what to do."""
+
+
+def allow_network() -> bool:
+    """Whether models may be fetched by name: only where JUDIAN_ONLINE=1 is set."""
+    return os.environ.get("JUDIAN_ONLINE") == "1"
+
+
+def go_offline() -> None:
+    """Keep the model libraries off the network. Call before they are imported."""
+    if not allow_network():
+        os.environ["HF_HUB_OFFLINE"] = "1"
+        os.environ["TRANSFORMERS_OFFLINE"] = "1"
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def model_error(kind: str, name: str, error: Exception) -> ModelError:
+    """The one sentence that every failed model load ends in."""
+    hint = "" if allow_network() else ", or set JUDIAN_ONLINE=1 to fetch it by name from a model hub"
+    return ModelError(f"the {kind} {name!r} cannot be loaded: name a folder with its files{hint} ({str(error).splitlines()[0]})")
+
+
+def quiet() -> None:
+    """Silence the model libraries' progress bars and notices; errors are still raised."""
+    import transformers
+    from transformers.utils import logging
+
+    transformers.logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
+def fingerprint(folder: Path) -> str:
+    """SHA-256 over the weights in ``folder``, "" where there are none."""
+    digest = hashlib.sha256()
+    files = sorted(folder.glob("*.safetensors"))
+    for path in files:
+        digest.update(path.read_bytes())
+    return digest.hexdigest() if files else ""
+
+
+class Embedder:
+    """``encode`` gives unit vectors; ``name`` tells two embedders apart, ``dim`` is the vectors' length.
+
+    ``model`` is a local folder or, with JUDIAN_ONLINE=1, a hub name. Raises ModelError.
+    """
+
+    def __init__(self, model: str | Path | None = None):
+        go_offline()
+        from sentence_transformers import SentenceTransformer
+
+        quiet()
+        path = str(model or DEFAULT)
+        try:
+            # The shipped weights are float16 on disk; a CPU computes in float32.
+            self._model = SentenceTransformer(path, device="cpu", model_kwargs={"dtype": "float32"}, local_files_only=not allow_network())
+        except Exception as error:  # the libraries raise many kinds
+            raise model_error("embedder", path, error) from error
+        self._model.eval()
+        self.dim = int(self._model.get_embedding_dimension() or 0)
+        local = Path(path)
+        self.name = f"{local.name if local.is_dir() else path}:{fingerprint(local)[:12] if local.is_dir() else 'hub'}"
+
+    def encode(self, texts: Sequence[str], progress: Callable[[int], None] | None = None, batch: int = 16) -> np.ndarray:
+        """``(len(texts), dim)`` float32, each row of length 1. ``progress(n)`` hears after every batch."""
+        vectors = np.zeros((len(texts), self.dim), np.float32)
+        # Longest first, so that a batch holds texts of one length and little padding.
+        order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
+        for at in range(0, len(order), batch):
+            rows = order[at : at + batch]
+            vectors[rows] = self._model.encode(
+                [fold(texts[i]) for i in rows], batch_size=batch, convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False
+            )
+            if progress:
+                progress(len(rows))
+        return vectors

@@ -1,0 +1,70 @@
+"""BM25 over Chinese tokens: character bigrams and single characters, numbers and Latin words whole (bm25s underneath)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import bm25s
+import numpy as np
+
+from index.text import fold
+
+SYNONYMS = Path(__file__).with_name("synonyms.txt")
+_TOKEN = re.compile(r"\d[\d.,]*\d|\d|[a-z][a-z&'-]*|[\u3400-\u9fff]+|[^\s\w]|\w")
+_WORD = re.compile(r"[\w&]")
+
+
+@lru_cache(maxsize=4)
+def load_synonyms(path: Path = SYNONYMS) -> tuple[tuple[str, str], ...]:
+    """``(variant, canonical)`` pairs, longest variant first. One ``word = word = …`` group a line; the first word counts."""
+    rows = []
+    for line in path.read_text("utf-8").splitlines():
+        words = [fold(w.strip()) for w in line.split("#")[0].split("=") if w.strip()]
+        rows += [(w, words[0]) for w in words[1:]]
+    return tuple(sorted(rows, key=lambda r: -len(r[0])))
+
+
+def tokens(text: str) -> list[str]:
+    """Search tokens of ``text``: of each run of Han characters its bigrams and characters; numbers and words whole."""
+    text = fold(text)
+    for variant, canonical in load_synonyms():
+        if variant in text:
+            text = text.replace(variant, canonical)
+    found = []
+    for m in _TOKEN.finditer(text):
+        word = m.group()
+        if "\u3400" <= word[0] <= "\u9fff":
+            found += [word[i : i + 2] for i in range(len(word) - 1)]
+            found += word
+        elif _WORD.match(word):
+            found.append(word.replace(",", ""))
+    return found
+
+
+class LexicalIndex:
+    """BM25 scores of a question over texts; row ``i`` is the ``i``-th text."""
+
+    def __init__(self, index: bm25s.BM25, size: int):
+        self._index, self.size = index, size
+
+    @classmethod
+    def build(cls, texts: Sequence[str]) -> LexicalIndex:
+        index = bm25s.BM25(k1=1.2, b=0.6)
+        index.index([tokens(t) or ["∅"] for t in texts], show_progress=False)
+        return cls(index, len(texts))
+
+    def scores(self, question: str) -> np.ndarray:
+        """``(size,)`` float32, 0 where no token is shared."""
+        known = [t for t in tokens(question) if t in self._index.vocab_dict]
+        return np.asarray(self._index.get_scores(known), np.float32) if known else np.zeros(self.size, np.float32)
+
+    def save(self, folder: Path) -> None:
+        """Plain npy and JSON files, no pickle."""
+        self._index.save(str(folder), show_progress=False)
+
+    @classmethod
+    def open(cls, folder: Path, size: int) -> LexicalIndex:
+        return cls(bm25s.BM25.load(str(folder), show_progress=False), size)

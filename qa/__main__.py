@@ -1,0 +1,67 @@
+"""python -m qa ask "…": one question, answered in the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from qa.types import Answer
+
+
+def as_json(answer: Answer) -> str:
+    row = asdict(answer)
+    row["answer"] = row.pop("text")
+    order = ("question", "rewritten", "answer", "refused", "confidence", "citations", "hits", "seconds")
+    return json.dumps({key: row[key] for key in order}, ensure_ascii=False)
+
+
+def as_text(answer: Answer) -> str:
+    lines = [answer.text if answer.refused else f"{answer.text} [1]"]
+    if answer.rewritten != answer.question:
+        lines.insert(0, f"（按“{answer.rewritten}”查找）")
+    for c in answer.citations:
+        lines.append(f"\n[{c.marker}] {c.doc_id}《{c.title}》 {c.start}–{c.end}\n    {c.quote}")
+    if answer.refused and answer.hits:
+        lines.append("\n最接近的段落：")
+        for hit in answer.hits[:3]:
+            lines.append(f"  · {hit.passage.doc_id}《{hit.passage.title}》：{hit.passage.text[:60].replace(chr(10), ' ')}…")
+    lines.append(f"\n把握 {answer.confidence:.0%} · {answer.seconds:.2f} 秒")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m qa", description="Ask your documents; the answer quotes them.")
+    ask = parser.add_subparsers(dest="command", required=True).add_parser("ask", help="answer one question")
+    ask.add_argument("question")
+    ask.add_argument("--docs", type=Path, default=Path("seeds"), help="the folder of documents (default: seeds)")
+    ask.add_argument("--json", action="store_true", help="print one JSON object")
+    ask.add_argument("--embedder", help="a sentence-transformers model in place of the shipped one")
+    ask.add_argument("--answerer", help="a seq2seq model in place of the shipped one")
+    ask.add_argument("--template", default="t5", help="prompt format of --answerer: plain, t5 or randeng")
+    args = parser.parse_args()
+    from index.embed import ModelError
+    from index.load import LoadError
+    from index.store import StoreError
+    from qa.assistant import Assistant, QuestionError
+
+    try:
+        assistant = Assistant.open(
+            args.docs, embedder=args.embedder, answerer=args.answerer, template=args.template,
+            skipped=lambda name, why: print(f"skipped {name}: {why}", file=sys.stderr),
+        )
+        answer = assistant.ask(args.question)
+    except QuestionError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except (LoadError, StoreError, ModelError, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(as_json(answer) if args.json else as_text(answer))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

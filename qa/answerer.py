@@ -1,0 +1,196 @@
+"""Question + hits → spans of the passages, by a seq2seq model. Never searches.
+
+The shipped model (``models/answerer``) scores whole spans; any other transformers
+seq2seq model generates under :class:`qa.grounding.SpanGrounding`. Both only quote.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from index.embed import MODELS, allow_network, fingerprint, go_offline, model_error, quiet
+from index.text import sentences
+from index.types import Hit
+
+DEFAULT = MODELS / "answerer"
+WINDOW = 288  # tokens of question, title and passage together: what the shipped model was trained on
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of a hit's passage that is read at once; ``start``/``end`` are offsets in the document."""
+
+    hit: Hit
+    start: int
+    end: int
+
+    @property
+    def text(self) -> str:
+        passage = self.hit.passage
+        return passage.text[self.start - passage.start : self.end - passage.start]
+
+
+@dataclass(frozen=True)
+class Span:
+    """An answer: offsets in the document of ``hit``; log-probabilities of the span, and of "no answer" in its window."""
+
+    hit: Hit
+    start: int
+    end: int
+    score: float
+    none: float
+
+
+class Answerer(Protocol):
+    name: str
+
+    def answer(self, question: str, hits: Sequence[Hit]) -> list[Span]:
+        """The best spans over all hits, best first; empty where there is nothing to read."""
+        ...
+
+
+def reading_title(hit: Hit) -> str:
+    """What the reader sees as the title: the innermost heading where there is one, else the document's title."""
+    heading = hit.passage.heading.rsplit(" > ", 1)[-1]
+    return heading or hit.passage.title
+
+
+def windows(hit: Hit, room: int) -> list[Window]:
+    """The passage of ``hit`` as one window, or as several of at most ``room`` characters cut at sentence ends.
+
+    Neighbouring windows share a sentence where it is short, so that no answer loses what leads to it.
+    """
+    passage = hit.passage
+    if len(passage.text) <= room:
+        return [Window(hit, passage.start, passage.end)]
+    spans = []
+    for a, b in sentences(passage.text):
+        spans += [(at, min(at + room, b)) for at in range(a, b, room)]
+    found: list[Window] = []
+    first = 0
+    while first < len(spans):
+        last = first
+        while last + 1 < len(spans) and spans[last + 1][1] - spans[first][0] <= room:
+            last += 1
+        found.append(Window(hit, passage.start + spans[first][0], passage.start + spans[last][1]))
+        if last + 1 >= len(spans):
+            break
+        shared = last > first and spans[last][1] - spans[last][0] <= room // 3 and spans[last + 1][1] - spans[last][0] <= room
+        first = last if shared else last + 1
+    return found
+
+
+class CopyAnswerer:
+    """The shipped copy model (:mod:`qa.copy_model`), from a local folder. Raises ModelError."""
+
+    def __init__(self, folder: str | Path = DEFAULT):
+        go_offline()
+        import torch
+        from transformers import AutoTokenizer
+
+        from qa.copy_model import CopyModel
+        from qa.reading import Formatter
+
+        quiet()
+        try:
+            self._model = CopyModel.from_pretrained(folder, dtype=torch.float32, local_files_only=True).eval()
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        except Exception as error:
+            raise model_error("answerer", str(folder), error) from error
+        self._formatter = Formatter(tokenizer.get_vocab())
+        self.name = f"{Path(folder).name}:{fingerprint(Path(folder))[:12]}"
+
+    def answer(self, question: str, hits: Sequence[Hit], spans: int = 8) -> list[Span]:
+        """Up to ``spans`` spans over all hits together, best first."""
+        pieces = [w for hit in hits for w in windows(hit, self._formatter.room(question, reading_title(hit), WINDOW))]
+        if not pieces:
+            return []
+        batch, offsets = self._formatter.batch([(question, reading_title(w.hit), w.text) for w in pieces])
+        out = self._model.generate(**batch, num_beams=12, num_return_sequences=spans)
+        found = []
+        for row, start, end, score in zip(out.rows.tolist(), out.starts.tolist(), out.ends.tolist(), out.sequences_scores.tolist(), strict=True):
+            at = pieces[row].start - offsets[row]
+            found.append(Span(pieces[row].hit, at + start, at + end, score, float(out.none[row])))
+        return found
+
+
+# Prompt formats of seq2seq models, by name. Randeng-T5-784M-QA's is the one on its model card.
+TEMPLATES = {
+    "plain": "问题：{question}\n文章：{passage}",
+    "t5": "question: {question} context: {passage}",
+    "randeng": "question:{question}knowledge:{passage}",
+}
+
+
+class Seq2SeqAnswerer:
+    """Any transformers seq2seq model with a fast tokenizer, quoting under grounded beam search. Raises ModelError.
+
+    ``template`` names an entry of :data:`TEMPLATES`. Such a model has no trained "no answer": ``Span.none`` is minus infinity.
+    """
+
+    def __init__(self, model: str | Path, template: str = "t5", beams: int = 3, max_new_tokens: int = 48, max_length: int = 512):
+        go_offline()
+        import torch
+        from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+        quiet()
+        if template not in TEMPLATES:
+            raise ValueError(f"there is no template {template!r}: choose one of {', '.join(TEMPLATES)}")
+        try:
+            local = not allow_network()
+            self._model = AutoModelForSeq2SeqLM.from_pretrained(model, dtype=torch.float32, local_files_only=local).eval()
+            self._tokenizer = AutoTokenizer.from_pretrained(model, local_files_only=local)
+        except Exception as error:
+            raise model_error("answerer", str(model), error) from error
+        if not self._tokenizer.is_fast:
+            raise model_error("answerer", str(model), ValueError("its tokenizer gives no character offsets"))
+        self._template, self._beams, self._new, self._length = TEMPLATES[template], beams, max_new_tokens, max_length
+        self.name = Path(str(model)).name
+
+    def answer(self, question: str, hits: Sequence[Hit]) -> list[Span]:
+        """The best span of each hit, best first."""
+        from transformers import LogitsProcessorList
+
+        from qa.grounding import SpanGrounding, continuations
+
+        if not hits:
+            return []
+        texts = [hit.passage.text for hit in hits]
+        inputs = self._tokenizer(
+            [self._template.format(question=question, passage=t) for t in texts], return_tensors="pt", padding=True, truncation=True, max_length=self._length
+        )
+        sources = self._tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True)
+        end = self._model.config.eos_token_id or self._tokenizer.eos_token_id
+        grounding = SpanGrounding(sources["input_ids"], end, self._beams, self._tokenizer.all_special_ids)
+        out = self._model.generate(
+            input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], num_beams=self._beams, do_sample=False, max_new_tokens=self._new,
+            logits_processor=LogitsProcessorList([grounding]), output_scores=True, return_dict_in_generate=True,
+        )
+        found = []
+        for row, hit in enumerate(hits):
+            written = [t for t in out.sequences[row, 1:].tolist() if t not in grounding.banned]
+            source, places = sources["input_ids"][row], sources["offset_mapping"][row]
+            ends = continuations(source, written)
+            if not written or not ends:
+                continue
+            start, stop = places[ends[0] - len(written)][0], places[ends[0] - 1][1]
+            while start < stop and texts[row][start].isspace():
+                start += 1
+            if start < stop:
+                at = hit.passage.start
+                found.append(Span(hit, at + start, at + stop, float(out.sequences_scores[row]), -math.inf))
+        return sorted(found, key=lambda s: -s.score)
+
+
+def load_answerer(model: str | Path | None = None, template: str = "t5") -> Answerer:
+    """The shipped answerer, a folder with a copy model, or any seq2seq model by folder or hub name."""
+    path = Path(model or DEFAULT)
+    config = path / "config.json"
+    if not model or (config.is_file() and json.loads(config.read_text("utf-8")).get("model_type") == "judian-copy"):
+        return CopyAnswerer(path)
+    return Seq2SeqAnswerer(model, template)

@@ -1,0 +1,176 @@
+"""A seq2seq reader that can only quote: an encoder–decoder with a copy head.
+
+The encoder reads ``[CLS] question [SEP] title [SEP] passage [SEP]`` in characters.
+The decoder writes the answer one character at a time; its first step points at any
+passage position (or at "no answer"), every later step either copies the next source
+character or ends. So whatever it generates is a contiguous span of its input, with
+a proper probability over all spans and "no answer".
+
+Sources: pointer networks (Vinyals et al. 2015), CopyNet (Gu et al. 2016); the "no
+answer" option after Clark & Gardner (2018); exact-match features after DrQA (Chen et
+al. 2017). The encoder starts from all-MiniLM-L6-v2 (Wang et al. 2020).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModelForSeq2SeqLM, BertConfig, BertModel, PreTrainedConfig, PreTrainedModel
+from transformers.utils.generic import ModelOutput
+
+
+class CopyConfig(PreTrainedConfig):
+    """Shapes of a :class:`CopyModel`. ``match_types`` is the number of ``token_type_ids``."""
+
+    model_type = "judian-copy"
+    is_encoder_decoder = True
+    vocab_size: int = 7360
+    hidden_size: int = 384
+    encoder_layers: int = 6
+    decoder_layers: int = 1
+    num_attention_heads: int = 12
+    intermediate_size: int = 1536
+    max_position_embeddings: int = 512
+    match_types: int = 6
+    max_answer: int = 64
+    pad_token_id: int = 0
+    bos_token_id: int = 2
+    eos_token_id: int = 3
+    decoder_start_token_id: int = 2
+
+    def bert(self, layers: int, **more) -> BertConfig:
+        return BertConfig(
+            vocab_size=self.vocab_size, hidden_size=self.hidden_size, num_hidden_layers=layers, num_attention_heads=self.num_attention_heads,
+            intermediate_size=self.intermediate_size, max_position_embeddings=self.max_position_embeddings, hidden_dropout_prob=0.0,
+            attention_probs_dropout_prob=0.0, pad_token_id=self.pad_token_id, **more,
+        )
+
+
+@dataclass(frozen=True)
+class SpanOutput:
+    """The ``k`` best spans, best first. Shapes ``(k,)`` but ``sequences`` ``(k, length)``, padded.
+
+    ``rows`` says which input a span comes from, ``starts``/``ends`` its token positions there,
+    ``sequences_scores`` its log-probability; ``none`` ``(rows,)`` is the log-probability of "no
+    answer" in each input.
+    """
+
+    sequences: Tensor
+    sequences_scores: Tensor
+    rows: Tensor
+    starts: Tensor
+    ends: Tensor
+    none: Tensor
+
+
+class CopyModel(PreTrainedModel):
+    config_class = CopyConfig
+    config: CopyConfig
+    base_model_prefix = "model"
+    main_input_name = "input_ids"
+
+    def __init__(self, config: CopyConfig):
+        super().__init__(config)
+        d = config.hidden_size
+        self.encoder = BertModel(config.bert(config.encoder_layers, type_vocab_size=config.match_types), add_pooling_layer=False)
+        # The decoder reads encoder states, not token ids: its own word table would stay unused.
+        decoder = config.bert(config.decoder_layers, type_vocab_size=1, is_decoder=True, add_cross_attention=True)
+        decoder.vocab_size = 1
+        self.decoder = BertModel(decoder, add_pooling_layer=False)
+        self.begin = nn.Parameter(torch.zeros(d))
+        self.previous = nn.Linear(d, d)
+        self.query, self.key = nn.Linear(d, d), nn.Linear(d, d)
+        self.none, self.go_on = nn.Linear(d, 1), nn.Linear(d, 1)
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, nn.Linear | nn.Embedding):
+            module.weight.data.normal_(std=0.02)
+            if isinstance(module, nn.Linear) and module.bias is not None:
+                module.bias.data.zero_()
+        elif isinstance(module, nn.LayerNorm):
+            module.weight.data.fill_(1.0)
+            module.bias.data.zero_()
+
+    def encode(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> Tensor:
+        """Source states ``(batch, source, hidden)``."""
+        return self.encoder(input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids).last_hidden_state
+
+    def decode(self, hidden: Tensor, attention_mask: Tensor, starts: Tensor, steps: int) -> Tensor:
+        """Decoder states ``(batch, 1 + steps, hidden)``: the first decides where to begin, number ``t`` whether
+        the answer goes on after its ``t``-th character, for answers that begin at ``starts`` ``(batch,)``."""
+        begin = self.begin.to(hidden.dtype).expand(len(hidden), 1, -1)
+        if steps:
+            at = (starts[:, None] + torch.arange(steps, device=starts.device)).clamp(max=hidden.shape[1] - 1)
+            copied = self.previous(hidden.gather(1, at[..., None].expand(-1, -1, hidden.shape[2])))
+            begin = torch.cat([begin, copied.to(begin.dtype)], 1)
+        return self.decoder(
+            inputs_embeds=begin, encoder_hidden_states=hidden, encoder_attention_mask=attention_mask, use_cache=False
+        ).last_hidden_state
+
+    def start_logits(self, first: Tensor, hidden: Tensor, copyable: Tensor) -> Tensor:
+        """``(batch, source + 1)`` float32, the last column "no answer"; positions outside ``copyable`` get -1e4."""
+        scores = (self.query(first)[:, None] * self.key(hidden)).sum(-1).float() / hidden.shape[2] ** 0.5
+        return torch.cat([scores.masked_fill(~copyable, -1e4), self.none(first).float()], -1)
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor, copyable: Tensor,
+        starts: Tensor, lengths: Tensor, also: Tensor | None = None, **_: object,
+    ) -> ModelOutput:
+        """The training loss: the answer's negative log-likelihood, averaged over the batch.
+
+        ``copyable`` ``(batch, source)`` bool marks the passage; ``starts``, ``lengths`` ``(batch,)`` the answer,
+        with length 0 for "no answer"; ``also`` ``(batch, source)`` bool further places where the same text stands.
+        """
+        answered = lengths > 0
+        steps = max(int(lengths.max()), 1)
+        hidden = self.encode(input_ids, attention_mask, token_type_ids)
+        states = self.decode(hidden, attention_mask, starts, self.config.max_answer if self.training else steps)
+        logits = self.start_logits(states[:, 0], hidden, copyable)
+        right = torch.zeros_like(logits, dtype=torch.bool)
+        right[torch.arange(len(starts)), torch.where(answered, starts, input_ids.shape[1])] = True
+        if also is not None:
+            right[:, :-1] |= also & answered[:, None]
+        start = -logits.log_softmax(-1).masked_fill(~right, -1e4).logsumexp(-1)
+        go_on = self.go_on(states[:, 1:])[..., 0].float()
+        step = torch.arange(go_on.shape[1], device=go_on.device)[None]
+        ends = F.binary_cross_entropy_with_logits(go_on, (step < lengths[:, None] - 1).float(), reduction="none")
+        end = (ends * (step < lengths[:, None])).sum(-1)
+        return ModelOutput(loss=(start + end).mean(), start_loss=start.mean().detach(), end_loss=end.sum().detach() / answered.sum().clamp(min=1))
+
+    @torch.no_grad()
+    def generate(  # type: ignore[override]
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor, copyable: Tensor,
+        num_beams: int = 8, num_return_sequences: int = 4, max_new_tokens: int | None = None, **_: object,
+    ) -> SpanOutput:
+        """The most probable spans over all inputs together (several passages for one question).
+
+        ``num_beams`` beginnings are kept; every end of each is scored, so the search is exact but for them.
+        """
+        steps = min(max_new_tokens or self.config.max_answer, self.config.max_answer)
+        hidden = self.encode(input_ids, attention_mask, token_type_ids)
+        first = self.decode(hidden, attention_mask, torch.zeros(len(hidden), dtype=torch.long, device=hidden.device), 0)[:, 0]
+        begin = self.start_logits(first, hidden, copyable).log_softmax(-1)
+        width = input_ids.shape[1]
+        best = begin[:, :-1].flatten().topk(min(num_beams, int(copyable.sum())))
+        rows, starts = best.indices // width, best.indices % width
+        states = self.decode(hidden[rows], attention_mask[rows], starts, steps)
+        go_on = self.go_on(states[:, 1:])[..., 0].float()
+        at = starts[:, None] + torch.arange(steps, device=starts.device)
+        inside = (at < width) & copyable[rows].gather(1, at.clamp(max=width - 1))
+        scores = best.values[:, None] + F.logsigmoid(-go_on) + F.pad(F.logsigmoid(go_on).cumsum(-1)[:, :-1], (1, 0))
+        top = scores.masked_fill(~inside, -1e9).flatten().topk(min(num_return_sequences, int(inside.sum())))
+        beam, last = top.indices // steps, top.indices % steps
+        rows, starts = rows[beam], starts[beam]
+        ends = starts + last + 1
+        sequences = torch.full((len(rows), int((ends - starts).max())), self.config.pad_token_id, device=input_ids.device)
+        for i, (row, start, end) in enumerate(zip(rows.tolist(), starts.tolist(), ends.tolist(), strict=True)):
+            sequences[i, : end - start] = input_ids[row, start:end]
+        return SpanOutput(sequences=sequences, sequences_scores=top.values, rows=rows, starts=starts, ends=ends, none=begin[:, -1])
+
+
+AutoConfig.register("judian-copy", CopyConfig, exist_ok=True)
+AutoModelForSeq2SeqLM.register(CopyConfig, CopyModel, exist_ok=True)

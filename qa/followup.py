@@ -1,0 +1,80 @@
+"""History + question → a question that stands alone. Deterministic; whoever asked is shown the result.
+
+A question is completed only where it leans on an earlier turn: it opens with 那/其中/它,
+holds a pronoun, ends in 呢, or is short and names no place, body or year.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+_YEAR = re.compile(r"(?:19|20)\d\d年(?:\d{1,2}月|上半年|下半年|底|前)?|[今去明前]年(?:上半年|下半年)?|\d{1,2}月(?!底)")
+_ZONE = "综合保税区|综保区|经济技术开发区|经开区|高新区|开发区|新城|新区|自贸区|工业园|产业园|职教园区"
+_BODY = "公司|集团|科技|大学|学院|医院|银行|法院|海关|工信部|委员会|管委会|协会|研究院|中心|局"
+_NAME = re.compile(rf"(?:[\u4e00-\u9fff]{{2,6}}?(?:{_ZONE}|{_BODY}|共青城市?|街道)|[\u4e00-\u9fff]{{2,3}}?[省市县镇](?!场|民|委|级|里|值)|全南|共青城|我国|中国|全国|[“《][^”》]{{2,20}}[”》])")
+_NOISE = re.compile(r"^(?:请问|想问一下|想问|问一下|我想知道|想知道|那么|那|在|到|去|跟|和|与|关于)+")
+_OPENING = re.compile(r"^(?:请问)?(?:那么?|其中|它们?|其|该[区县市镇园]?|此外|还有|这些?个?|上述|另外|然后)[，, ]?")
+_PRONOUN = re.compile(r"它们?|该[区县市镇园项公企]|上述|其中")
+_ENDING = re.compile(r"[？?。！!\s]*$")
+_ASKING = re.compile(r"多少|几|哪|什么|谁|怎么|如何|为什么|多大|多长|多久|啥")
+# The asking part of a question about a figure or a thing; without it, what is asked about is left.
+_ASKED = re.compile(
+    r"(?:一共|总共|大概|分别|大约)?(?:是|有|为|达到|达|叫)?了?(?:多少|几|哪[些个家位里儿年]?|什么|谁|多大|多长|多久|啥)(?:个|家|项(?!目)|名|位|条|次|亿元|万元|元|平方米|平方公里|万)?"
+)
+_CHANGE = re.compile(r"^(?:同比|环比|增长|增幅|下降|增速|降幅|增加|减少|占比|排名|排第)")
+
+
+def names(text: str) -> list[str]:
+    """The places, bodies and quoted terms that ``text`` names, in order."""
+    return [_NOISE.sub("", m.group()) for m in _NAME.finditer(text)]
+
+
+# Words that name no subject: a question of nothing else asks on about the one before.
+_GENERIC = re.compile(
+    "同比|环比|增长率?|增幅|下降|营业收入|收入|利润|总投资|投资额?|总额|金额|产量|销量|面积|产值|规模|数量|比例|占比|排名|时限|时间|地点|原因|目标|目的|内容|要求|措施|"
+    r"(?:责任|配合|牵头|主管)单位|负责人|[\d一二三四五六七八九十百千]*[万亿]?元?以[上下]|工业|项目|企业|每年|今年|一共|总共|引进|新增|签约|完成|达到|减到|帮|他们|解决|问题|"
+    r"[的了是有要为被把在和与也还都将会能可以呢吗吧，、\s]"
+)
+_FIGURE = re.compile("(?:营业收入|收入|利润|总投资|投资额|进出口总额|[产销]量|总?面积|总?金额|交易额|总额|比例|环节|时限)$")
+_PART = re.compile(r"\d+[万亿]?元?以[上下]的?")
+
+
+def leans(question: str) -> bool:
+    """Whether ``question`` cannot be understood without the turn before."""
+    bare = _ENDING.sub("", question)
+    if _OPENING.match(bare) or (_PRONOUN.search(bare) and not names(bare)) or (bare.endswith("呢") and len(bare) <= 16):
+        return True
+    return len(bare) <= 24 and not names(bare) and len(_GENERIC.sub("", _ASKED.sub("", bare))) <= 2
+
+
+def standalone_question(question: str, history: Sequence[tuple[str, str]] = ()) -> str:
+    """``question`` completed from ``history`` (earlier ``(question, answer)`` turns, oldest first), or as it is.
+
+    A turn that leaned itself is completed first, so a chain of follow-ups keeps its subject.
+    """
+    if not history or not leans(question):
+        return question
+    before = standalone_question(history[-1][0], history[:-1])
+    asked = _ENDING.sub("", before)
+    new = re.sub("呢(?=[，, ]|$)", "", _OPENING.sub("", _ENDING.sub("", question))).replace("，", "").strip() or question
+    years, old_years = _YEAR.findall(new), _YEAR.findall(asked)
+    places, old_places = names(new), names(asked)
+    # 2020年呢 / 赣州呢 / 100亿元以上的呢: the same question, another year, place or part.
+    for mine, theirs in ((years, old_years), (places, old_places), (_PART.findall(new), _PART.findall(asked))):
+        if mine and theirs and len(new) <= len(mine[0]) + 2:
+            return asked.replace(theirs[0], mine[0], 1) + "？"
+    subject = "".join(dict.fromkeys([*old_places[:1], *(y for y in old_years[:1] if not years)]))
+    topic = _NOISE.sub("", _ASKED.sub("", asked))
+    head = _ASKED.sub("", new)  # what is asked for now
+    if "其中" in question or _CHANGE.match(new) or (_PART.match(new) and not places and not _ASKED.sub("", _PART.sub("", new)).strip("的")):
+        lead = topic  # still about the same figure
+    elif topic and head and len(head) <= 4 and topic.endswith(head[-1]):
+        lead = topic[: -len(head)]  # 产量 → 销量, 责任单位 → 配合单位
+    elif len(head) <= 6 and not places and len(_GENERIC.sub("", head)) <= 1:
+        lead = _FIGURE.sub("", topic)
+    else:
+        lead = subject or topic
+    if not _ASKING.search(new):
+        new += "是多少" if re.search("多少|几|多大", asked) else ("是谁" if "谁" in asked else "")
+    return ("" if new.startswith(lead) else lead) + new + "？"

@@ -1,0 +1,79 @@
+"""How a question and a passage become the copy model's input. Training and serving both use this, and only this."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from index.text import fold
+
+PAD, UNK, CLS, SEP = 0, 1, 2, 3
+# token_type_ids: how far a passage character matches the question, and which part a token is of.
+PLAIN, CHARACTER, BIGRAM, TRIGRAM, QUESTION, TITLE = range(6)
+QUESTION_LIMIT, TITLE_LIMIT = 48, 24
+_COMMON = set("的是了在和有为?,。、“”:;()！!什么多少哪几谁个 “”《》")
+
+
+def match_types(question: str, passage: str) -> list[int]:
+    """For each passage character, the longest run of the question it stands in: none, one, two, three or more.
+
+    Both texts folded; single common characters do not count.
+    """
+    ones = set(question) - _COMMON
+    twos = {question[i:i + 2] for i in range(len(question) - 1)}
+    threes = {question[i:i + 3] for i in range(len(question) - 2)}
+    types = [CHARACTER if c in ones else PLAIN for c in passage]
+    for i in range(len(passage) - 1):
+        if passage[i:i + 2] in twos:
+            types[i], types[i + 1] = max(types[i], BIGRAM), max(types[i + 1], BIGRAM)
+    for i in range(len(passage) - 2):
+        if passage[i:i + 3] in threes:
+            types[i] = types[i + 1] = types[i + 2] = TRIGRAM
+    return types
+
+
+class Formatter:
+    """Turns ``(question, title, passage)`` into fixed-size arrays with a tokenizer's character ids."""
+
+    def __init__(self, vocabulary: dict[str, int]):
+        self.vocabulary = vocabulary
+
+    def room(self, question: str, title: str, size: int) -> int:
+        """How many passage characters fit beside ``question`` and ``title`` in ``size`` tokens."""
+        return size - 4 - min(len(question), QUESTION_LIMIT) - min(len(title), TITLE_LIMIT)
+
+    def encode(self, question: str, title: str, passage: str, size: int) -> tuple[np.ndarray, np.ndarray, int]:
+        """``(ids, types, offset)``: passage character ``i`` stands at token ``offset + i``. What does not fit is cut."""
+        question, title = fold(question)[:QUESTION_LIMIT], fold(title)[:TITLE_LIMIT]
+        passage = fold(passage)[: self.room(question, title, size)]
+        ids = np.zeros(size, np.int64)
+        types = np.zeros(size, np.int64)
+        look = self.vocabulary.get
+        head = [CLS, *(look(c, UNK) for c in question), SEP, *(look(c, UNK) for c in title), SEP]
+        offset = len(head)
+        row = [*head, *(look(c, UNK) for c in passage), SEP]
+        ids[: len(row)] = row
+        types[: len(question) + 2] = QUESTION
+        types[len(question) + 2 : offset] = TITLE
+        types[offset : offset + len(passage)] = match_types(question, passage)
+        return ids, types, offset
+
+    def batch(self, rows: Sequence[tuple[str, str, str]], size: int | None = None) -> tuple[dict[str, Any], list[int]]:
+        """The model's input tensors for ``(question, title, passage)`` rows, and each row's passage offset.
+
+        Without ``size``, the longest row decides (rounded up to 32, at most 512).
+        """
+        if size is None:
+            longest = max(4 + min(len(q), QUESTION_LIMIT) + min(len(t), TITLE_LIMIT) + len(p) for q, t, p in rows)
+            size = min(512, -(-longest // 32) * 32)
+        encoded = [self.encode(*row, size) for row in rows]
+        ids = torch.from_numpy(np.stack([e[0] for e in encoded]))
+        types = torch.from_numpy(np.stack([e[1] for e in encoded]))
+        place = torch.arange(size)[None]
+        offsets = torch.tensor([e[2] for e in encoded])[:, None]
+        copyable = (place >= offsets) & (ids != PAD)
+        copyable &= place < (ids != PAD).sum(1, keepdim=True) - 1  # the closing [SEP] is no passage
+        return {"input_ids": ids, "attention_mask": (ids != PAD).long(), "token_type_ids": types, "copyable": copyable}, offsets[:, 0].tolist()

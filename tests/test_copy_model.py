@@ -1,0 +1,89 @@
+"""The copy model on tiny shapes: exact search, gradients, disk."""
+
+import pytest
+import torch
+from transformers import AutoConfig, AutoModelForSeq2SeqLM
+
+from qa.copy_model import CopyConfig, CopyModel
+from qa.reading import BIGRAM, CHARACTER, PLAIN, QUESTION, TITLE, TRIGRAM, Formatter, match_types
+
+CHARACTERS = "甲乙丙丁戊己庚辛多少个0123456789,。"
+VOCABULARY = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, **{c: i + 5 for i, c in enumerate(CHARACTERS)}}
+
+
+@pytest.fixture
+def tiny():
+    torch.manual_seed(0)
+    config = CopyConfig(vocab_size=64, hidden_size=32, encoder_layers=2, num_attention_heads=4, intermediate_size=64, max_position_embeddings=128, max_answer=8)
+    return CopyModel(config).eval()
+
+
+def test_formatting_marks_matches_and_keeps_offsets():
+    ids, types, offset = Formatter(VOCABULARY).encode("甲乙丙多少", "题", "丁甲乙丙戊甲乙己甲", 32)
+    assert [ids[offset + i] for i in range(9)] == [VOCABULARY[c] for c in "丁甲乙丙戊甲乙己甲"]
+    assert list(types[offset : offset + 9]) == [PLAIN, TRIGRAM, TRIGRAM, TRIGRAM, PLAIN, BIGRAM, BIGRAM, PLAIN, CHARACTER]
+    assert types[0] == QUESTION and types[offset - 1] == TITLE and ids[offset + 9] == VOCABULARY["[SEP]"]
+
+
+def test_common_characters_alone_do_not_match():
+    assert match_types("的是多少", "的是甲") == [BIGRAM, BIGRAM, PLAIN]
+    assert match_types("有多少甲", "有乙甲") == [PLAIN, PLAIN, CHARACTER]
+
+
+def test_generate_agrees_with_scoring_every_span(tiny):
+    """The fast search against the slow and obvious one: the loss of each span and of "no answer"."""
+    rows = [("甲多少", "", "乙丙1234。"), ("甲多少", "题", "戊己567")]
+    batch, offsets = Formatter(VOCABULARY).batch(rows, 32)
+    out = tiny.generate(**batch, num_beams=100, num_return_sequences=100)
+    scored = {(r, s, e): v for r, s, e, v in zip(out.rows.tolist(), out.starts.tolist(), out.ends.tolist(), out.sequences_scores.tolist(), strict=True)}
+    total = {0: float(out.none[0].exp()), 1: float(out.none[1].exp())}
+    for r, (_, _, passage) in enumerate(rows):
+        for s in range(len(passage)):
+            for e in range(s + 1, min(len(passage), s + 8) + 1):
+                one = {k: v[r : r + 1] for k, v in batch.items()}
+                loss = tiny(**one, starts=torch.tensor([offsets[r] + s]), lengths=torch.tensor([e - s])).loss
+                assert scored[(r, offsets[r] + s, offsets[r] + e)] == pytest.approx(-loss.item(), abs=1e-4)
+                total[r] += (-loss).exp().item()
+    assert max(total.values()) <= 1 + 1e-4  # a distribution: longer spans hold the rest
+    assert list(out.sequences_scores) == sorted(out.sequences_scores, reverse=True)
+    s, e = int(out.starts[0]), int(out.ends[0])
+    assert out.sequences[0, : e - s].tolist() == batch["input_ids"][int(out.rows[0]), s:e].tolist()
+
+
+def test_generate_never_leaves_the_passage(tiny):
+    batch, offsets = Formatter(VOCABULARY).batch([("12345", "678", "甲乙")], 32)
+    out = tiny.generate(**batch, num_beams=50, num_return_sequences=50)
+    assert len(out.starts) == 3  # 甲, 乙, 甲乙
+    assert all(offsets[0] <= s < e <= offsets[0] + 2 for s, e in zip(out.starts.tolist(), out.ends.tolist(), strict=True))
+
+
+def test_learns_to_copy_and_to_stay_silent(tiny):
+    formatter = Formatter(VOCABULARY)
+    rows = [("甲多少个", "", "乙12,甲34,丙56。"), ("乙多少个", "", "乙12,甲34,丙56。"), ("丁多少个", "", "乙12,甲34,丙56。")]
+    batch, offsets = formatter.batch(rows, 32)
+    starts, lengths = torch.tensor([offsets[0] + 5, offsets[1] + 1, 0]), torch.tensor([2, 2, 0])
+    optimiser = torch.optim.Adam(tiny.parameters(), 3e-3)
+    tiny.train()
+    losses = []
+    for _ in range(150):
+        loss = tiny(**batch, starts=starts, lengths=lengths).loss
+        loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        losses.append(loss.item())
+    assert losses[-1] < 0.3 < losses[0]
+    tiny.eval()
+    for row, right in ((0, "34"), (1, "12")):
+        out = tiny.generate(**{k: v[row : row + 1] for k, v in batch.items()}, num_return_sequences=1)
+        assert rows[row][2][int(out.starts[0]) - offsets[row] : int(out.ends[0]) - offsets[row]] == right
+    out = tiny.generate(**{k: v[2:] for k, v in batch.items()})
+    assert out.none[0] > out.sequences_scores[0]
+
+
+def test_loads_through_the_auto_classes(tiny, tmp_path):
+    tiny.save_pretrained(tmp_path)
+    assert (tmp_path / "model.safetensors").exists()
+    assert AutoConfig.from_pretrained(tmp_path).model_type == "judian-copy"
+    again = AutoModelForSeq2SeqLM.from_pretrained(tmp_path).eval()
+    batch, _ = Formatter(VOCABULARY).batch([("甲多少", "", "乙丙1234。")], 32)
+    assert torch.allclose(again.generate(**batch).sequences_scores, tiny.generate(**batch).sequences_scores, atol=1e-5)

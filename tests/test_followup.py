@@ -1,0 +1,37 @@
+import pytest
+
+from qa.followup import standalone_question
+
+TURN = [("南昌综保区2021年进出口总额是多少？", "突破210亿元")]
+
+
+@pytest.mark.parametrize(
+    ("question", "history", "expected"),
+    [
+        ("那同比增长呢？", TURN, "南昌综保区2021年进出口总额同比增长是多少？"),
+        ("那跨境电商交易额呢？", TURN, "南昌综保区2021年跨境电商交易额是多少？"),
+        ("2020年呢", TURN, "南昌综保区2020年进出口总额是多少？"),
+        ("那南通开发区呢？", TURN, "南通开发区2021年进出口总额是多少？"),
+        ("它签约了多少个项目", TURN, "南昌综保区2021年签约了多少个项目？"),
+        ("其中50亿元以上的有几个？", [("赣州经开区今年上半年签约了多少项目？", "91个")], "赣州经开区今年上半年签约项目50亿元以上的有几个？"),
+    ],
+)
+def test_completed(question, history, expected):
+    assert standalone_question(question, history) == expected
+
+
+def test_a_chain_keeps_its_subject():
+    history = [*TURN, ("那跨境电商交易额呢？", "突破60亿元")]
+    assert standalone_question("同比增长呢？", history).startswith("南昌综保区2021年跨境电商交易额同比增长")
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["全南县2021年签约了多少项目？", "江西金力永磁科技股份有限公司董事长是谁", "赣州经开区 孵化面积", "我国8月新能源汽车产量是多少", "南昌经开区的空港新城按照什么要求推进？"],
+)
+def test_whole_questions_stay(question):
+    assert standalone_question(question, TURN) == question
+
+
+def test_nothing_before_nothing_changed():
+    assert standalone_question("那同比增长呢？") == "那同比增长呢？"

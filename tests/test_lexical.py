@@ -1,0 +1,27 @@
+import numpy as np
+
+from index.lexical import LexicalIndex, tokens
+
+
+def test_tokens_are_bigrams_characters_numbers_and_words():
+    assert tokens("进出口210.5亿元，42GWh") == ["进出", "出口", "进", "出", "口", "210.5", "亿元", "亿", "元", "42", "gwh"]
+
+
+def test_scripts_widths_and_synonyms_meet():
+    assert tokens("南昌綜保區") == tokens("南昌综保区") == tokens("南昌综合保税区")
+    assert tokens("２０２１年") == tokens("2021年")
+
+
+def test_no_clause_becomes_one_token():
+    assert max(map(len, tokens("今天的天气真好，我们去公园散步吧。"))) == 2
+
+
+def test_scores_find_the_text_and_survive_disk(tmp_path):
+    texts = ["南昌综保区进出口总额突破210亿元", "赣州经开区孵化面积101万平方米", "全南县签约项目32个"]
+    index = LexicalIndex.build(texts)
+    assert int(np.argmax(index.scores("綜合保稅區的進出口"))) == 0
+    assert not index.scores("😀").any() and not index.scores("xyz").any()
+    index.save(tmp_path / "lexical")
+    again = LexicalIndex.open(tmp_path / "lexical", 3)
+    assert np.allclose(again.scores("孵化面积"), index.scores("孵化面积"))
+    assert not [p for p in (tmp_path / "lexical").iterdir() if p.suffix not in (".npy", ".json", ".jsonl")]
