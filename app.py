@@ -24,6 +24,7 @@ if os.environ.get("JUDIAN_ONLINE") != "1":  # gradio imports the hub's library, 
 
 import gradio as gr
 
+from index.progress import progress_bar
 from qa import Answer, Assistant, Citation, QuestionError
 
 SEEDS = "seeds"
@@ -454,7 +455,8 @@ def main() -> int:
         return 1
     try:
         assistant = Assistant.open(
-            args.docs, embedder=args.embedder, answerer=args.answerer, skipped=lambda name, why: print(f"skipped {name}: {why}", file=sys.stderr)
+            args.docs, embedder=args.embedder, answerer=args.answerer, progress=progress_bar(args.docs),
+            skipped=lambda name, why: print(f"skipped {name}: {why}", file=sys.stderr)
         )
         serve(build(assistant, EXAMPLES if args.docs == SEEDS else ()), args.host, args.port)
     except (ValueError, RuntimeError, OSError) as error:  # a folder, an index or a model that cannot be used; each says what to do

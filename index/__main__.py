@@ -9,6 +9,7 @@ from pathlib import Path
 
 from index.embed import Embedder, ModelError
 from index.load import LoadError
+from index.progress import progress_bar
 from index.store import StoreError, default_place, open_or_build
 
 
@@ -19,24 +20,14 @@ def main() -> int:
     parser.add_argument("--embedder", help="a sentence-transformers model: a folder, or a hub name with JUDIAN_ONLINE=1")
     args = parser.parse_args()
     began = time.perf_counter()
-    bar = None
-
-    def progress(done: int, total: int) -> None:
-        nonlocal bar
-        from tqdm import tqdm
-
-        bar = bar or tqdm(total=total, unit="passage", desc=str(args.folder), file=sys.stderr)
-        bar.update(done - bar.n)
-
     try:
         out = args.out or default_place(args.folder)
-        store = open_or_build(args.folder, out, Embedder(args.embedder), progress, lambda name, why: print(f"skipped {name}: {why}", file=sys.stderr))
+        store = open_or_build(
+            args.folder, out, Embedder(args.embedder), progress_bar(str(args.folder)), lambda name, why: print(f"skipped {name}: {why}", file=sys.stderr)
+        )
     except (LoadError, StoreError, ModelError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    finally:
-        if bar:
-            bar.close()
     print(f"{len(store.documents)} documents, {len(store.passages)} passages, in {out} ({time.perf_counter() - began:.1f} s)")
     return 0
 

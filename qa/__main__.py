@@ -44,12 +44,14 @@ def main() -> int:
     args = parser.parse_args()
     from index.embed import ModelError
     from index.load import LoadError
+    from index.progress import progress_bar
     from index.store import StoreError
-    from qa.assistant import Assistant, QuestionError
+    from qa.assistant import Assistant, QuestionError, checked
 
     try:
+        checked(args.question)  # before the models are loaded
         assistant = Assistant.open(
-            args.docs, embedder=args.embedder, answerer=args.answerer, template=args.template,
+            args.docs, embedder=args.embedder, answerer=args.answerer, template=args.template, progress=progress_bar(str(args.docs)),
             skipped=lambda name, why: print(f"skipped {name}: {why}", file=sys.stderr),
         )
         answer = assistant.ask(args.question)

@@ -25,6 +25,16 @@ class QuestionError(ValueError):
     """A question that cannot be asked: empty, or too long."""
 
 
+def checked(question: str) -> str:
+    """``question`` without outer spaces. Raises QuestionError where it is empty or too long."""
+    question = question.strip()
+    if not question:
+        raise QuestionError("问题是空的，请输入。(the question is empty: type one)")
+    if len(question) > MAX_QUESTION:
+        raise QuestionError(f"问题有{len(question)}个字，最多{MAX_QUESTION}个。(the question has {len(question)} characters: {MAX_QUESTION} at most)")
+    return question
+
+
 class Assistant:
     """Answers questions over one folder of documents.
 
@@ -65,11 +75,7 @@ class Assistant:
         With ``rewrite`` false the question is searched as it is. Raises QuestionError where it is empty or too long.
         """
         began = time.perf_counter()
-        question = question.strip()
-        if not question:
-            raise QuestionError("问题是空的，请输入。(the question is empty: type one)")
-        if len(question) > MAX_QUESTION:
-            raise QuestionError(f"问题有{len(question)}个字，最多{MAX_QUESTION}个。(the question has {len(question)} characters: {MAX_QUESTION} at most)")
+        question = checked(question)
         asked = standalone_question(question, history) if rewrite else question
         hits = self.retriever.search(asked)
         found = self.calibration.best(asked, self.answerer.answer(asked, hits[:READ]), self.store.documents)

@@ -241,6 +241,7 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--limit", type=int, default=None, help="articles read of each text file")
     parser.add_argument("--every", type=float, default=8, help="minutes between checkpoints")
+    parser.add_argument("--warmup", type=int, default=150, help="steps in which the learning rate rises")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.manual_seed(args.seed)
@@ -280,7 +281,7 @@ def main() -> None:
 
     while (done := (time.time() - began) / 60 / args.minutes) < 1:
         for group in optimiser.param_groups:
-            group["lr"] = args.lr * group["share"] * min(1, (step + 1) / 150) * max(0.02, 1 - done)
+            group["lr"] = args.lr * group["share"] * min(1, (step + 1) / args.warmup) * max(0.02, 1 - done)
         size = next(tokens for tokens, until in lengths if done < until)
         count = args.batch * lengths[0][0] // size
         rows = [sampler.row(size, made_first + (made_last - made_first) * done) for _ in range(count)]
@@ -292,7 +293,7 @@ def main() -> None:
         optimiser.zero_grad()
         step, seen = step + 1, seen + count
         running = [*running, [out.loss.item(), out.start_loss.item(), out.end_loss.item()]][-50:]
-        if step % 25 == 0:
+        if step % 25 == 0 or step < 10:
             loss, start, end = (round(float(x), 3) for x in np.mean(running, 0))
             row = {"step": step, "rows": seen, "minutes": round((time.time() - began) / 60, 2), "loss": loss, "start": start, "end": end}
             print(json.dumps(row), flush=True)
