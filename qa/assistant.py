@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
@@ -101,9 +102,23 @@ _OUTER = " \t\n，,。；;、：:"
 _PAIRS = {"“": "”", "《": "》", "(": ")", "（": "）", "「": "」", "〔": "〕", "‘": "’"}
 
 
+# A number with its decimals and percent sign, a Latin word: never quoted in part.
+_WORD = re.compile(r"[0-9A-Za-z]+(?:[.,][0-9]+)*[%％]?")
+_UNIT = re.compile(r"工作日|月|百分点|小时")
+
+
 def trimmed(text: str, span: Span) -> Span:
-    """``span`` without outer spaces and marks, and without a bracket or quote whose other half is outside."""
+    """``span`` with the numbers, Latin words and units that it cuts made whole, without outer spaces and marks, and
+    without a bracket or quote whose other half is outside. It stays within its passage."""
     start, end = span.start, span.end
+    low, high = span.hit.passage.start, span.hit.passage.end
+    for word in _WORD.finditer(text, low, high):
+        if word.start() < start < word.end():
+            start = word.start()
+        if word.start() < end < word.end():
+            end = word.end()
+    if re.search(r"\d个$", text[start:end]) and (unit := _UNIT.match(text, end, high)):
+        end = unit.end()
     while True:
         before = (start, end)
         while start < end - 1 and text[start] in _OUTER:

@@ -47,3 +47,19 @@ def test_trimming_drops_outer_marks_and_halves_of_pairs():
     assert trim("一中心、两基地”") == "一中心、两基地"
     assert trim("“一中心、两基地”主导产业，") == "“一中心、两基地”主导产业"
     assert trim("，") == "，"
+
+
+def test_cut_numbers_words_and_units_are_made_whole():
+    text = "压减至70个工作日以内，占比93.87%，42GWh项目，1,234元。前2个2.5倍"
+    hit = Hit(Passage("d#0", "d", "", "", text, 0, len(text)), 1.0, 1)
+
+    def whole(part):
+        at = text.index(part)
+        span = trimmed(text, Span(hit, at, at + len(part), 0.0, 0.0))
+        return text[span.start : span.end]
+
+    assert whole("70个") == "70个工作日" and whole("0个") == "70个工作日"
+    assert whole("93") == "93.87%" and whole("87%") == "93.87%"
+    assert whole("42G") == "42GWh"
+    assert whole("234元") == "1,234元"
+    assert whole("2个") == "2个" and whole("倍") == "倍"

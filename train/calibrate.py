@@ -102,7 +102,7 @@ def main() -> None:
     parser.add_argument("--answerer", type=Path, default=Path("models/answerer"))
     parser.add_argument("--embedder", type=Path, default=Path("models/embedder"))
     parser.add_argument("--count", type=int, default=150)
-    parser.add_argument("--false-refusals", type=float, default=0.08, help="right answers that the threshold may refuse")
+    parser.add_argument("--false-refusals", type=float, default=0.05, help="share of the answerable questions that the threshold may refuse here")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     documents, asked = corpus(args.data, args.count, Random(args.seed))
@@ -139,8 +139,11 @@ def main() -> None:
     x = np.array([features(q, s) if s else (-8.0, -8.0, 0.0, 0.0) for q, _, s in rows])
     weights = regression(x, right.astype(float))
     chance = 1 / (1 + np.exp(-(weights[0] + x @ np.array(weights[1:]))))
-    threshold = float(np.quantile(chance[right], args.false_refusals))
     silent = np.array([not a for _, a, _ in rows])
+    for share in (0.01, 0.03, 0.05, 0.08, 0.12, 0.2):
+        limit = np.quantile(chance[~silent], share)
+        print(f"threshold {limit:.3f} refuses {share:.2f} of the answerable, {(chance[silent] < limit).mean():.3f} of the others")
+    threshold = float(np.quantile(chance[~silent], args.false_refusals))
     print(f"threshold {threshold:.3f} refuses {(chance[silent] < threshold).mean():.3f} of those without an answer, "
           f"{(chance[right] < threshold).mean():.3f} of the right answers, {(chance[~silent & ~right] < threshold).mean():.3f} of the wrong ones")
     row = {"dense": dense, "search_weight": -negative, "weights": weights, "threshold": round(threshold, 3)}
