@@ -25,7 +25,7 @@ free=$(df -Pk . | awk 'NR==2 {print int($4/1024)}')
 [ -x $venv/bin/pip ] || { rm -rf $venv; "$python" -m venv $venv >/dev/null 2>&1 && [ -x $venv/bin/pip ]; } || { rm -rf $venv; fail "$python -m venv does not work: on Debian, apt install python3-venv"; }
 echo "setting up $venv from $requirements (once; some minutes) …"
 # torch alone first: other packages then take it as it is.
-if ! { $venv/bin/pip install --disable-pip-version-check "$(grep '^torch==' requirements.txt)" && $venv/bin/pip install --disable-pip-version-check -r "$requirements"; } >$log 2>&1; then
+if ! { $venv/bin/pip install --disable-pip-version-check --retries 2 --timeout 20 "$(grep '^torch==' requirements.txt)" && $venv/bin/pip install --disable-pip-version-check --retries 2 --timeout 20 -r "$requirements"; } >$log 2>&1; then
   grep -qi 'no space left' $log && fail "the disk is full: free 3000 MiB and run the same command again"
   grep -qiE 'connection|resolve|timed out|max retries|proxy|network' $log && fail "the package registry cannot be reached: check the network (needed for the set-up only) and run the same command again; details in $log"
   fail "the set-up failed: $(grep -i '^error' $log | tail -1); details in $log"
