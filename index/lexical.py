@@ -53,7 +53,8 @@ class LexicalIndex:
     @classmethod
     def build(cls, texts: Sequence[str]) -> LexicalIndex:
         index = bm25s.BM25(k1=1.2, b=0.6)
-        index.index([tokens(t) or ["∅"] for t in texts], show_progress=False)
+        one: dict[str, str] = {}  # each token kept once: as its own string it would take 50 bytes a character of text
+        index.index([[one.setdefault(t, t) for t in tokens(text)] or ["∅"] for text in texts], show_progress=False)
         return cls(index, len(texts))
 
     def scores(self, question: str) -> np.ndarray:
