@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -126,7 +127,7 @@ def _resume(part: Path, key: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def score_item(assistant: Assistant, item: GoldItem) -> dict[str, Any]:
     """One question, asked and scored; a JSON-ready dict. None scores do not apply to the item (most, where it is not answerable)."""
     row: dict[str, Any] = {"id": item.id, "question": item.question, "type": item.type, "answerable": item.answerable, "doc": list(item.doc)}
-    row["gold"] = list(item.answers)
+    row |= {"gold": list(item.answers), "evidence": item.evidence, "history": [list(turn) for turn in item.history]}
     began = time.perf_counter()
     try:
         answer = assistant.ask(item.question, item.history)
@@ -134,15 +135,16 @@ def score_item(assistant: Assistant, item: GoldItem) -> dict[str, Any]:
         scores = score_answer(answer, item, _texts(assistant))
     except Exception as error:  # one question must not end the run; the report counts these
         scores = {name: None if value is None else 0.0 for name, value in score_answer(_NOTHING, item, lambda doc: None).items()}
-        blank = {"answer": "", "rewritten": item.question, "refused": False, "confidence": 0.0, "citations": [], "hits": []}
+        blank = {"answer": "", "rewritten": item.question, "refused": False, "confidence": 0.0, "citations": [], "withheld": None, "hits": []}
         return row | blank | {"seconds": time.perf_counter() - began, "scores": scores, "error": f"{type(error).__name__}: {error}"}
+    withheld = {"text": withheld_text(answer), "citation": asdict(answer.withheld)} if answer.withheld else None
     hits = [
         {"doc_id": h.passage.doc_id, "start": h.passage.start, "end": h.passage.end, "rank": h.rank, "score": float(h.score)} for h in answer.hits[:DEPTH]
     ]
     return row | {
         "answer": answer.text, "rewritten": answer.rewritten, "refused": answer.refused,
         "confidence": answer.confidence if math.isfinite(answer.confidence) else 0.0,
-        "citations": [asdict(c) for c in answer.citations], "hits": hits, "seconds": seconds, "scores": scores,
+        "citations": [asdict(c) for c in answer.citations], "withheld": withheld, "hits": hits, "seconds": seconds, "scores": scores,
     }
 
 
@@ -162,14 +164,16 @@ def _texts(assistant: Assistant) -> m.Texts:
 def score_answer(answer: Answer, item: GoldItem, text_of: m.Texts) -> dict[str, float | int | None]:
     """The scores of one answer by name, 0 to 1, but ``evidence_rank``: 1-based, None where no hit has the evidence.
 
-    A refused answer scores as an empty one. Texts are compared folded (see :mod:`eval.metrics`).
+    A refused answer scores as an empty one, but for ``candidate_right``: ``right`` with what it withheld in its place, so that it
+    does not depend on the threshold. Texts are compared folded (see :mod:`eval.metrics`).
     """
     decided = float(answer.refused != item.answerable)
     valid = m.offsets_valid(answer, text_of)
     if not item.answerable:
-        unasked = ("exact", "f1", "contains", "rouge_l", "evidence_rank", "document_cited", "citation_hit", "citation_precision")
+        unasked = ("exact", "f1", "contains", "rouge_l", "evidence_rank", "document_cited", "citation_hit", "citation_precision", "candidate_right")
         return dict.fromkeys(unasked) | {"right": decided, "offsets_valid": valid, "refused_right": decided}
     text = "" if answer.refused else answer.text
+    offered = withheld_text(answer) if answer.refused else text
     support = (answer.citations, item.doc, item.evidence, item.answers)
     return {
         "exact": m.exact_match(text, item.answers, True), "f1": m.f1_score(text, item.answers, True),
@@ -177,19 +181,47 @@ def score_answer(answer: Answer, item: GoldItem, text_of: m.Texts) -> dict[str, 
         "evidence_rank": m.evidence_rank(answer.hits[:DEPTH], item.doc, item.evidence, item.answers, text_of),
         "document_cited": float(any(c.doc_id in item.doc for c in answer.citations)), "citation_hit": m.citation_recall(*support),
         "citation_precision": m.citation_precision(*support) if answer.citations else None,
-        "right": m.is_right(text, item.answers), "offsets_valid": valid, "refused_right": decided,
+        "right": m.is_right(text, item.answers), "candidate_right": m.is_right(offered, item.answers), "offsets_valid": valid, "refused_right": decided,
     }
+
+
+def withheld_text(answer: Answer) -> str:
+    """The text that a refusal withheld, "" where there is none."""
+    c = answer.withheld
+    return c.quote[c.answer_start - c.start : c.answer_end - c.start] if c else ""
+
+
+def candidate(row: Mapping[str, Any]) -> float | None:
+    """1 or 0 for an item whose given or withheld answer is right or wrong (always wrong where not answerable); None: there is neither."""
+    if "error" in row or (row["refused"] and not row.get("withheld")):
+        return None
+    scores = row["scores"]
+    return float((scores["candidate_right"] if "candidate_right" in scores else scores["right"]) or 0.0)  # reports of before have no candidates
+
+
+def risk_coverage(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Risk over coverage were each candidate (given or withheld) given above some confidence, the threshold moved from 1 to 0.
+
+    ``curve`` holds ``(coverage, risk)``: the share of all questions answered, and of wrong ones among them. ``area`` is the mean risk over
+    coverage 0 to 1 (see :func:`eval.metrics.risk_coverage`); a question without a candidate comes last and counts as wrong, so that
+    finding nothing makes no curve better. ``point`` is where the run's own threshold lies (coverage 0, risk 0: it answered nothing).
+    """
+    found = [(row["confidence"], right) for row in items if (right := candidate(row)) is not None]
+    curve, _ = m.risk_coverage([c for c, _ in found], [right for _, right in found], len(items))
+    missing = len(items) - len(found)
+    _, area = m.risk_coverage([*(c for c, _ in found), *[-1.0] * missing], [*(right for _, right in found), *[0.0] * missing])
+    given = [right for row in items if not row["refused"] and (right := candidate(row)) is not None]
+    point = {"coverage": len(given) / len(items) if items else 0.0, "risk": 1 - sum(given) / len(given) if given else 0.0}
+    return {"area": area, "curve": curve, "point": point}
 
 
 def summarise(items: Sequence[Mapping[str, Any]], seed: int) -> dict[str, Any]:
     """``{"overall", "by_type", "by_document", "risk_coverage"}``; an item on several documents counts for each."""
-    answered = [row for row in items if not row["refused"] and "error" not in row]
-    curve, area = m.risk_coverage([row["confidence"] for row in answered], [row["scores"]["right"] for row in answered], len(items))
     return {
         "overall": means(items, seed),
         "by_type": {name: means([r for r in items if r["type"] == name], seed) for name in sorted({r["type"] for r in items})},
         "by_document": {name: means([r for r in items if name in r["doc"]], seed) for name in sorted({d for r in items for d in r["doc"]})},
-        "risk_coverage": {"area": area, "curve": curve},
+        "risk_coverage": risk_coverage(items),
     }
 
 
@@ -221,6 +253,7 @@ def report(metrics: Mapping[str, Any], items: Sequence[Mapping[str, Any]], manif
     """The report of finished items, stamped with commit and machine."""
     versions = {name: _version(name) for name in ("torch", "transformers")}
     machine = {"python": platform.python_version(), **versions, "cpus": os.cpu_count() or 0, "platform": platform.platform()}
+    machine["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
     return Report(metrics, tuple(items), manifest, weights, commit(), seed, sum(row["seconds"] for row in items), machine)
 
 

@@ -36,7 +36,8 @@ class GoldItem:
 class Report:
     """One run: means (0 to 1) with their intervals in ``metrics``, one JSON-ready dict a question in ``items``.
 
-    ``manifest`` tells the data (gold or benchmark, index), ``weights`` the models, ``machine`` versions and cores;
+    An item has at least ``id`` and ``scores``; ``python -m eval run`` also keeps the answer, its citations, what a refusal withheld and
+    the gold. ``manifest`` tells the data (gold or benchmark, index), ``weights`` the models, ``machine`` versions, cores and when it ended;
     ``seconds`` is the sum of the items' own seconds, those of an earlier, broken-off part included.
     """
 

@@ -80,14 +80,15 @@ class Assistant:
         asked = standalone_question(question, history) if rewrite else question
         hits = self.retriever.search(asked)
         found = self.calibration.best(asked, self.answerer.answer(asked, hits[:READ]), self.store.documents)
-        if found:
-            found = trimmed(self.document(found.hit.passage.doc_id).text, found)
-        confidence = self.calibration.confidence(asked, found, self.document(found.hit.passage.doc_id)) if found else 0.0
-        if found is None or confidence < self.threshold:
-            return Answer(question, asked, REFUSED, (), hits, confidence, True, time.perf_counter() - began)
-        document = self.document(found.hit.passage.doc_id)
+        if found is None:
+            return Answer(question, asked, REFUSED, (), hits, 0.0, True, time.perf_counter() - began)
         passage = found.hit.passage
+        document = self.document(passage.doc_id)
+        found = trimmed(document.text, found)
+        confidence = self.calibration.confidence(asked, found, document)
         citation = cite(document, passage.title, found.start, found.end, passage.start, passage.end, 1)
+        if confidence < self.threshold:
+            return Answer(question, asked, REFUSED, (), hits, confidence, True, time.perf_counter() - began, citation)
         text = document.text[found.start : found.end]
         return Answer(question, asked, text, (citation,), hits, confidence, False, time.perf_counter() - began)
 

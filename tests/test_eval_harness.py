@@ -10,7 +10,7 @@ import pytest
 
 from eval.__main__ import main
 from eval.compare import compare_metric, differing
-from eval.harness import evaluate, unfindable
+from eval.harness import candidate, evaluate, unfindable
 from eval.types import GoldError, GoldItem, Report, load_gold
 from index.types import Document, Hit, Manifest, Passage
 from qa.types import Answer, Citation
@@ -110,7 +110,10 @@ def test_a_perfect_run(tmp_path):
     assert report.metrics["overall"]["right"]["n"] == 4 and report.metrics["overall"]["f1"]["n"] == 3
     assert set(report.metrics["by_type"]) == {"number", "followup", "unanswerable"} and set(report.metrics["by_document"]) == {"a.txt", "b.txt"}
     assert report.metrics["by_document"]["a.txt"]["items"] == 2
-    assert report.metrics["risk_coverage"] == {"area": 0, "curve": [(0.75, 0)]}
+    # three right ones, then g4, which has no candidate: wrong, at the end, so 1/4 of a risk of 1/4
+    assert report.metrics["risk_coverage"] == {"area": pytest.approx(1 / 16), "curve": [(0.75, 0)], "point": {"coverage": 0.75, "risk": 0}}
+    assert [row["evidence"] for row in report.items] == [item.evidence for item in GOLD]
+    assert report.items[1]["history"] == [["甲区出口多少？", "10亿元"]] and report.items[0]["withheld"] is None
     assert assistant.asked[1] == ("乙区呢？", (("甲区出口多少？", "10亿元"),))
     assert report.weights == {"answerer": "fake:1", "embedder": "embedder:1"}
     assert report.machine["python"] and report.machine["torch"] and report.machine["cpus"]
@@ -146,7 +149,59 @@ def test_refusing_or_answering_everything():
     assert score(refuser, "f1") == score(refuser, "citation_hit") == 0 and "citation_precision" not in refuser.metrics["overall"]
     gossip = evaluate(FakeAssistant(RIGHT | {"g4": ("a.txt", "甲区")}), GOLD)
     assert (score(gossip, "right"), score(gossip, "true_refusal")) == (0.75, 0)
-    assert gossip.metrics["risk_coverage"]["area"] == pytest.approx(0.25)
+    assert gossip.metrics["risk_coverage"] == {"area": pytest.approx(0.25), "curve": [(1, 0.25)], "point": {"coverage": 1, "risk": 0.25}}
+    assert refuser.metrics["risk_coverage"] == {"area": 1, "curve": [], "point": {"coverage": 0, "risk": 0}}  # no candidate at all
+
+
+SURE = {"甲区出口多少？": 0.9, "乙区呢？": 0.2, "丙区种了几棵树？": 0.6, "丁区在哪？": 0.3}
+
+
+def cautious(answer, threshold=0.5):
+    """The answer with a confidence of its own, withheld where that is too low."""
+    sure = SURE[answer.question]
+    if answer.refused or sure >= threshold:
+        return replace(answer, confidence=sure)
+    return replace(answer, text="没有找到。", citations=(), confidence=sure, refused=True, withheld=answer.citations[0])
+
+
+def test_the_curve_is_over_withheld_answers_too():
+    answers = RIGHT | {"g3": ("b.txt", "丙区"), "g4": ("a.txt", "甲区")}
+    report = evaluate(FakeAssistant(answers, cautious), GOLD)
+    # by confidence: g1 right and g3 wrong are given, then g4 (no answer exists: wrong) and g2 (right) are withheld
+    assert [row["refused"] for row in report.items] == [False, True, False, True]
+    assert [row["scores"]["candidate_right"] for row in report.items] == [1, 1, 0, None]
+    assert [row["scores"]["right"] for row in report.items] == [1, 0, 0, 1]
+    found = report.metrics["risk_coverage"]
+    assert found["curve"] == [(0.25, 0), (0.5, 1 / 2), (0.75, pytest.approx(2 / 3)), (1, 1 / 2)]
+    assert found["area"] == pytest.approx((0 + 1 / 2 + 2 / 3 + 1 / 2) / 4)
+    assert found["point"] == {"coverage": 0.5, "risk": 0.5}
+    assert score(report, "candidate_right") == pytest.approx(2 / 3) and report.metrics["overall"]["candidate_right"]["n"] == 3
+    row = report.items[1]["withheld"]
+    assert row["text"] == "20亿元" and row["citation"]["doc_id"] == "a.txt" and report.items[1]["citations"] == []
+
+
+def test_the_curve_does_not_depend_on_the_threshold():
+    answers = RIGHT | {"g3": ("b.txt", "丙区"), "g4": ("a.txt", "甲区")}
+    curves = [evaluate(FakeAssistant(answers, lambda a, at=at: cautious(a, at)), GOLD).metrics["risk_coverage"] for at in (0.0, 0.25, 0.5, 0.95)]
+    assert all(found["curve"] == curves[0]["curve"] and found["area"] == curves[0]["area"] for found in curves)
+    assert [found["point"]["coverage"] for found in curves] == [1, 0.75, 0.5, 0]
+
+
+def test_an_error_has_no_candidate():
+    report = evaluate(FakeAssistant(RIGHT | {"g1": KeyError("oh")}), GOLD[:2])
+    assert report.metrics["risk_coverage"] == {"area": pytest.approx((0 + 1 / 2) / 2), "curve": [(0.5, 0)], "point": {"coverage": 0.5, "risk": 0}}
+
+
+def test_a_report_from_before_candidates_has_given_answers_alone():
+    rows = [dict(row, scores={k: v for k, v in row["scores"].items() if k != "candidate_right"}) for row in evaluate(FakeAssistant(), GOLD).items]
+    for row in rows:
+        del row["withheld"]
+    assert [candidate(row) for row in rows] == [1, 1, 1, None]
+
+
+def test_seconds_by_type():
+    report = evaluate(FakeAssistant(), GOLD)
+    assert all(set(group["seconds"]) == {"p50", "p95"} for part in ("by_type", "by_document") for group in report.metrics[part].values())
 
 
 def test_an_error_is_recorded_and_counts_as_wrong():
@@ -266,5 +321,7 @@ def test_run_command(tmp_path, capsys, monkeypatch):
     shown = capsys.readouterr()
     assert "right" in shown.out and "1.000" in shown.out and "question" in shown.err
     assert json.loads(out.read_text("utf-8"))["metrics"]["overall"]["items"] == 4 and not out.with_name("r.json.part").exists()
+    assert "丙区种了几棵树？" in out.with_suffix(".html").read_text("utf-8") and json.loads(out.read_text("utf-8"))["manifest"]["gold"] == "g.jsonl"
+    assert main(["run", "--gold", str(gold), "--out", str(tmp_path / "r.html")]) == 1 and "both the report and its page" in capsys.readouterr().err
     assert main(["run", "--gold", str(tmp_path / "none.jsonl")]) == 1
     assert capsys.readouterr().err == f"error: {tmp_path / 'none.jsonl'}: No such file or directory\n"
