@@ -191,7 +191,7 @@ def offsets_valid(answer: Answer, text_of: Texts) -> float:
     quotes += [(c.doc_id, c.answer_start, c.answer_end, answer.text) for c in answer.citations]
     quotes += [(h.passage.doc_id, h.passage.start, h.passage.end, h.passage.text) for h in answer.hits]
     inside = all(c.start <= c.answer_start and c.answer_end <= c.end for c in answer.citations)
-    return float(inside and all(0 <= a < b and (text_of(doc) or "")[a:b] == quote for doc, a, b, quote in quotes))
+    return float(inside and all(0 <= a < b <= len(text_of(doc) or "") and (text_of(doc) or "")[a:b] == quote for doc, a, b, quote in quotes))
 
 
 def bootstrap_means(values: Sequence[float], resamples: int, seed: int) -> np.ndarray:
