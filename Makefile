@@ -1,4 +1,4 @@
-# make run · make ask Q="…" · make test · make check · make eval · make train-embedder · make train-answerer
+# make run · make ask Q="…" · make test · make check · make eval · make leaks · make train-embedder · make train-answerer
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -7,7 +7,7 @@ PORT ?= 7860
 DATA ?= data
 export Q
 
-.PHONY: run ask index test check eval browser train-embedder train-answerer clean
+.PHONY: run ask index test check eval leaks browser train-embedder train-answerer clean
 
 run: $(VENV)/.ready
 	@$(VENV)/bin/python app.py --docs "$(DOCS)" --port $(PORT)
@@ -24,9 +24,14 @@ test: check browser
 check: $(VENV)/.ready-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/python -m train.leaks $(if $(wildcard $(DATA)/text),--data "$(DATA)")
 
 eval: $(VENV)/.ready
 	$(VENV)/bin/python -m eval run --docs "$(DOCS)"
+
+# Does anything that training reads hold gold or benchmark material? `make check` asks too, of the data that is there.
+leaks: $(VENV)/.ready-dev
+	$(VENV)/bin/python -m train.leaks --data "$(DATA)"
 
 # From data to weights; DATA names the folder with train/, pairs/ and text/ (see train/LOG.md).
 train-embedder: $(VENV)/.ready-dev

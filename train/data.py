@@ -1,18 +1,19 @@
-"""Reading the training data: one place that knows its files, and that keeps the benchmarks out of it."""
+"""Reading the training data: one place that knows its files, and that keeps the gold and the benchmarks out of it."""
 
 from __future__ import annotations
 
 import collections
-import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-
-import zstandard
+from typing import TypeVar
 
 from index.text import fold
+from train.protected import GOLD, SEEDS, guard, lines
+from train.protected import normalised as normalised
 
 READING = (
     "cmrc2018.train", "cmrc2018.trial", "drcd.dev", "cjrc.dev", "ncp_policy.train",
@@ -35,18 +36,22 @@ class Example:
     start: int
 
 
-def lines(path: Path) -> Iterator[str]:
-    """Lines of a zstd-compressed UTF-8 file, without their newline; empty ones left out."""
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing: --data must name the folder with train/, pairs/ and text/")
-    with path.open("rb") as raw:
-        reader = io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(raw), encoding="utf-8", newline="\n")
-        for line in reader:
-            if line := line.rstrip("\n"):
-                yield line
+Row = TypeVar("Row")
 
 
-def articles(data: Path, name: str) -> list[tuple[str, str]]:
+def sifted(
+    name: str, rows: Sequence[Row], questions: Callable[[Row], Iterable[str]], text: Callable[[Row], str], of: tuple[Path, Path | None, Path | None]
+) -> list[Row]:
+    """``rows`` less those that ask a protected question or copy protected text; says how many those were."""
+    watch = guard(*of)
+    copies = watch.copies([text(row) for row in rows])
+    kept = [row for number, row in enumerate(rows) if number not in copies and not any(map(watch.asks, questions(row)))]
+    if len(kept) < len(rows):
+        print(f"left out of {name} because the gold, a seed document or a benchmark holds them: {len(rows) - len(kept)} of {len(rows)}", flush=True)
+    return kept
+
+
+def raw_articles(data: Path, name: str) -> list[tuple[str, str]]:
     """``(title, body)`` of each article of one text file. Dates leave the titles, empty titles stay empty."""
     rows = []
     for line in lines(data / "text" / f"{name}.txt.zst"):
@@ -57,64 +62,49 @@ def articles(data: Path, name: str) -> list[tuple[str, str]]:
     return rows
 
 
-def pairs(data: Path, name: str) -> list[tuple[str, str]]:
+@lru_cache(maxsize=8)
+def articles(data: Path, name: str, gold: Path | None = GOLD, seeds: Path | None = SEEDS) -> list[tuple[str, str]]:
+    """:func:`raw_articles` less those that hold protected text (see :mod:`train.protected`). Kept in memory: do not change the list."""
+    return sifted(name, raw_articles(data, name), lambda row: [row[0]], "\n".join, (data, gold, seeds))
+
+
+def raw_pairs(data: Path, name: str) -> list[tuple[str, str]]:
+    """``(query, positive)`` of each line of one file of pairs."""
     rows = (json.loads(line) for line in lines(data / "pairs" / f"{name}.jsonl.zst"))
     return [(row["query"], row["positive"]) for row in rows]
 
 
-def normalised(text: str) -> str:
-    """What two texts share when they differ in script, width, case, space or punctuation alone."""
-    return "".join(c for c in fold(text) if c.isalnum())
+@lru_cache(maxsize=8)
+def pairs(data: Path, name: str, gold: Path | None = GOLD, seeds: Path | None = SEEDS) -> list[tuple[str, str]]:
+    """:func:`raw_pairs` less those with a protected question or text. Kept in memory: do not change the list."""
+    return sifted(name, raw_pairs(data, name), lambda row: row, "\n".join, (data, gold, seeds))
 
 
-def forbidden(data: Path, gold: Path | None) -> tuple[set[str], set[str]]:
-    """Normalised ``(questions, passages)`` of every benchmark and gold file there is."""
-    questions, passages = set(), set()
-    for path in sorted((data / "bench").glob("*.jsonl.zst")):
-        for row in map(json.loads, lines(path)):
-            questions.add(normalised(row["question"]))
-            passages.add(normalised(row["context"]))
-    for path in sorted(gold.glob("*.jsonl")) if gold else []:
-        for row in map(json.loads, filter(None, path.read_text("utf-8").split("\n"))):
-            questions.add(normalised(row["question"]))
-            if row.get("evidence"):
-                passages.add(normalised(row["evidence"]))
-    return questions, passages
-
-
-def reading(data: Path, gold: Path | None = Path("eval/gold")) -> list[Example]:
-    """Every usable example of the reading sets, less those that occur in a benchmark or in the gold.
-
-    Yes/no items, and answers that are no substring of their context, are left out.
-    """
-    bad_questions, bad_passages = forbidden(data, gold)
-    kept: list[Example] = []
-    leaked: collections.Counter[str] = collections.Counter()
-    for name in READING:
-        for row in map(json.loads, lines(data / "train" / f"{name}.jsonl.zst")):
-            if normalised(row["context"]) in bad_passages:
-                leaked[name] += 1
+def raw_reading(data: Path, name: str) -> list[Example]:
+    """Every usable example of one reading set: yes/no items, and answers that are no substring of their context, are left out."""
+    kept = []
+    for row in map(json.loads, lines(data / "train" / f"{name}.jsonl.zst")):
+        answer, start = "", -1
+        if row["answerable"]:
+            if row["answer_start"] < 0 or not row["answers"]:
                 continue
-            # A question alone may recur by chance on another passage ("他是哪国人？"); long ones do not.
-            if (key := normalised(row["question"])) in bad_questions and len(key) > 12:
-                leaked[name] += 1
+            start = row["answer_start"]
+            answer = next((a for a in row["answers"] if row["context"].startswith(a, start)), "")
+            if not answer:
                 continue
-            answer, start = "", -1
-            if row["answerable"]:
-                if row["answer_start"] < 0 or not row["answers"]:
-                    continue
-                start = row["answer_start"]
-                answer = next((a for a in row["answers"] if row["context"].startswith(a, start)), "")
-                if not answer:
-                    continue
-            kept.append(Example(name, row["title"], row["context"], row["question"], answer, start))
-    if leaked:
-        print("left out because a benchmark or the gold holds them:", dict(leaked))
+        kept.append(Example(name, row["title"], row["context"], row["question"], answer, start))
     return kept
 
 
+@lru_cache(maxsize=4)
+def reading(data: Path, gold: Path | None = GOLD, seeds: Path | None = SEEDS) -> list[Example]:
+    """:func:`raw_reading` of all sets, less what asks a protected question or holds protected text. Kept in memory: do not change the list."""
+    of = (data, gold, seeds)
+    return [x for name in READING for x in sifted(name, raw_reading(data, name), lambda row: [row.question], lambda row: row.context, of)]
+
+
 def character_vocabulary(data: Path, size: int) -> list[str]:
-    """The ``size`` most frequent folded characters of the training text, most frequent first."""
+    """The ``size`` most frequent folded characters of the training text, most frequent first; mere counts, so that nothing is left out."""
     counts: collections.Counter[str] = collections.Counter()
     for name in TEXTS:
         step = 3 if name.startswith(("xwlb", "crud")) else 1

@@ -24,6 +24,7 @@ from sentence_transformers.sentence_transformer.modules import Normalize, Poolin
 from index.text import fold, sentences
 from train import data as sets
 from train.body import character_tokenizer, chinese_body
+from train.leaks import refuse_leaks
 from train.questions import make
 
 QUERY = 48
@@ -126,6 +127,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=None, help="articles read of each text file")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
+    refuse_leaks(args.data)
     torch.manual_seed(args.seed)
     rng = Random(args.seed)
     tokenizer = character_tokenizer(sets.character_vocabulary(args.data, 7400))
