@@ -102,7 +102,7 @@ class CopyAnswerer:
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         except Exception as error:
             raise model_error("answerer", str(folder), error) from error
-        self._formatter = Formatter(tokenizer.get_vocab())
+        self._formatter = Formatter.load(Path(folder), tokenizer.get_vocab())
         self.name = f"{Path(folder).name}:{fingerprint(Path(folder))[:12]}"
 
     def answer(self, question: str, hits: Sequence[Hit], spans: int = 8) -> list[Span]:

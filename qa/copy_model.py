@@ -21,9 +21,14 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForSeq2SeqLM, BertConfig, BertModel, PreTrainedConfig, PreTrainedModel
 from transformers.utils.generic import ModelOutput
 
+from qa.reading import QUESTION, QUESTION_LIMIT
+
+ALIKE = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.99)  # cosines that part the levels of likeness to the question's words
+
 
 class CopyConfig(PreTrainedConfig):
-    """Shapes of a :class:`CopyModel`. ``match_types`` is the number of ``token_type_ids``."""
+    """Shapes of a :class:`CopyModel`. ``match_types`` is the number of ``token_type_ids``; ``words`` the number of
+    two-character words with fixed vectors of ``word_size`` (:mod:`train.words`), 0 for a model without them."""
 
     model_type = "judian-copy"
     is_encoder_decoder = True
@@ -35,6 +40,8 @@ class CopyConfig(PreTrainedConfig):
     intermediate_size: int = 1536
     max_position_embeddings: int = 512
     match_types: int = 6
+    words: int = 0
+    word_size: int = 96
     max_answer: int = 64
     pad_token_id: int = 0
     bos_token_id: int = 2
@@ -69,6 +76,7 @@ class SpanOutput:
 class CopyModel(PreTrainedModel):
     config_class = CopyConfig
     config: CopyConfig
+    words: Tensor
     base_model_prefix = "model"
     main_input_name = "input_ids"
 
@@ -80,6 +88,11 @@ class CopyModel(PreTrainedModel):
         decoder = config.bert(config.decoder_layers, type_vocab_size=1, is_decoder=True, add_cross_attention=True)
         decoder.vocab_size = 1
         self.decoder = BertModel(decoder, add_pooling_layer=False)
+        if config.words:
+            # int8, row 0 for "no word": directions are all that is used of them.
+            self.register_buffer("words", torch.zeros(config.words + 1, config.word_size, dtype=torch.int8))
+            self.word = nn.Linear(2 * config.word_size, d, bias=False)
+            self.alike = nn.Embedding(len(ALIKE) + 2, d)
         self.begin = nn.Parameter(torch.zeros(d))
         self.previous = nn.Linear(d, d)
         self.query, self.key = nn.Linear(d, d), nn.Linear(d, d)
@@ -95,9 +108,25 @@ class CopyModel(PreTrainedModel):
             module.weight.data.fill_(1.0)
             module.bias.data.zero_()
 
-    def encode(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> Tensor:
-        """Source states ``(batch, source, hidden)``."""
-        return self.encoder(input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids).last_hidden_state
+    def encode(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor, words: Tensor | None = None) -> Tensor:
+        """Source states ``(batch, source, hidden)``. ``words`` ``(batch, source)`` numbers the word that begins at each character, 0 for none."""
+        inputs = self.encoder.embeddings.word_embeddings(input_ids)
+        if self.config.words and words is not None:
+            inputs = inputs + self.word_features(words, token_type_ids)
+        return self.encoder(inputs_embeds=inputs, attention_mask=attention_mask, token_type_ids=token_type_ids).last_hidden_state
+
+    def word_features(self, words: Tensor, token_type_ids: Tensor) -> Tensor:
+        """What each character's two words mean, and how near the nearer one comes to any word of the question (DrQA's soft match)."""
+        vectors = F.normalize(self.words[words].to(self.word.weight.dtype), dim=-1)
+        pair = torch.cat([vectors, F.pad(vectors, (0, 0, 1, 0))[:, :-1]], -1)
+        known = words > 0
+        asked = (known & (token_type_ids == QUESTION))[:, : QUESTION_LIMIT + 2]
+        near = vectors @ vectors[:, : asked.shape[1]].transpose(1, 2)
+        near = near.masked_fill(~asked[:, None], -1).amax(-1).masked_fill(~known, -2)
+        near = torch.maximum(near, F.pad(near, (1, 0), value=-2)[:, :-1])
+        level = torch.bucketize(near.float(), torch.tensor(ALIKE, device=near.device)) + 1
+        level = level.masked_fill((near < -1.5) | (token_type_ids == QUESTION), 0)
+        return self.word(pair) + self.alike(level)
 
     def decode(self, hidden: Tensor, attention_mask: Tensor, starts: Tensor, steps: int) -> Tensor:
         """Decoder states ``(batch, 1 + steps, hidden)``: the first decides where to begin, number ``t`` whether
@@ -118,7 +147,7 @@ class CopyModel(PreTrainedModel):
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor, copyable: Tensor,
-        starts: Tensor, lengths: Tensor, also: Tensor | None = None, **_: object,
+        starts: Tensor, lengths: Tensor, also: Tensor | None = None, words: Tensor | None = None, **_: object,
     ) -> ModelOutput:
         """The training loss: the answer's negative log-likelihood, averaged over the batch.
 
@@ -127,7 +156,7 @@ class CopyModel(PreTrainedModel):
         """
         answered = lengths > 0
         steps = max(int(lengths.max()), 1)
-        hidden = self.encode(input_ids, attention_mask, token_type_ids)
+        hidden = self.encode(input_ids, attention_mask, token_type_ids, words)
         states = self.decode(hidden, attention_mask, starts, self.config.max_answer if self.training else steps)
         logits = self.start_logits(states[:, 0], hidden, copyable)
         right = torch.zeros_like(logits, dtype=torch.bool)
@@ -143,7 +172,7 @@ class CopyModel(PreTrainedModel):
 
     @torch.no_grad()
     def generate(  # type: ignore[override]
-        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor, copyable: Tensor,
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor, copyable: Tensor, words: Tensor | None = None,
         num_beams: int = 8, num_return_sequences: int = 4, max_new_tokens: int | None = None, **_: object,
     ) -> SpanOutput:
         """The most probable spans over all inputs together (several passages for one question).
@@ -151,7 +180,7 @@ class CopyModel(PreTrainedModel):
         ``num_beams`` beginnings are kept; every end of each is scored, so the search is exact but for them.
         """
         steps = min(max_new_tokens or self.config.max_answer, self.config.max_answer)
-        hidden = self.encode(input_ids, attention_mask, token_type_ids)
+        hidden = self.encode(input_ids, attention_mask, token_type_ids, words)
         first = self.decode(hidden, attention_mask, torch.zeros(len(hidden), dtype=torch.long, device=hidden.device), 0)[:, 0]
         begin = self.start_logits(first, hidden, copyable).log_softmax(-1)
         width = input_ids.shape[1]

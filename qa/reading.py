@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ PAD, UNK, CLS, SEP = 0, 1, 2, 3
 # token_type_ids: how far a passage character matches the question, and which part a token is of.
 PLAIN, CHARACTER, BIGRAM, TRIGRAM, QUESTION, TITLE = range(6)
 QUESTION_LIMIT, TITLE_LIMIT = 48, 24
+PAIRS = "pairs.txt"
 _COMMON = set("的是了在和有为?,。、“”:;()！!什么多少哪几谁个 “”《》")
 
 
@@ -36,17 +38,31 @@ def match_types(question: str, passage: str) -> list[int]:
 
 
 class Formatter:
-    """Turns ``(question, title, passage)`` into fixed-size arrays with a tokenizer's character ids."""
+    """Turns ``(question, title, passage)`` into fixed-size arrays with a tokenizer's character ids.
 
-    def __init__(self, vocabulary: dict[str, int]):
+    ``pairs`` are the two-character words that the model knows vectors of, in the order of their rows from 1.
+    """
+
+    def __init__(self, vocabulary: dict[str, int], pairs: Sequence[str] = ()):
         self.vocabulary = vocabulary
+        self.pairs = {pair: row for row, pair in enumerate(pairs, 1)}
+
+    @classmethod
+    def load(cls, folder: Path, vocabulary: dict[str, int]) -> Formatter:
+        """With the pairs that lie beside a model's weights, if any."""
+        path = folder / PAIRS
+        return cls(vocabulary, path.read_text("utf-8").split() if path.is_file() else ())
 
     def room(self, question: str, title: str, size: int) -> int:
         """How many passage characters fit beside ``question`` and ``title`` in ``size`` tokens."""
         return size - 4 - min(len(question), QUESTION_LIMIT) - min(len(title), TITLE_LIMIT)
 
-    def encode(self, question: str, title: str, passage: str, size: int) -> tuple[np.ndarray, np.ndarray, int]:
-        """``(ids, types, offset)``: passage character ``i`` stands at token ``offset + i``. What does not fit is cut."""
+    def length(self, question: str, title: str, passage: str) -> int:
+        """How many tokens the three take together, uncut but for the question's and the title's limits."""
+        return 4 + min(len(question), QUESTION_LIMIT) + min(len(title), TITLE_LIMIT) + len(passage)
+
+    def encode(self, question: str, title: str, passage: str, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+        """``(ids, types, words, offset)``: passage character ``i`` stands at token ``offset + i``. What does not fit is cut."""
         question, title = fold(question)[:QUESTION_LIMIT], fold(title)[:TITLE_LIMIT]
         passage = fold(passage)[: self.room(question, title, size)]
         ids = np.zeros(size, np.int64)
@@ -59,7 +75,12 @@ class Formatter:
         types[: len(question) + 2] = QUESTION
         types[len(question) + 2 : offset] = TITLE
         types[offset : offset + len(passage)] = match_types(question, passage)
-        return ids, types, offset
+        words = np.zeros(size, np.int64)
+        if self.pairs:
+            pairs = self.pairs.get
+            for at, text in ((1, question), (len(question) + 2, title), (offset, passage)):
+                words[at : at + len(text) - 1] = [pairs(text[i : i + 2], 0) for i in range(len(text) - 1)]
+        return ids, types, words, offset
 
     def batch(self, rows: Sequence[tuple[str, str, str]], size: int | None = None) -> tuple[dict[str, Any], list[int]]:
         """The model's input tensors for ``(question, title, passage)`` rows, and each row's passage offset.
@@ -67,13 +88,16 @@ class Formatter:
         Without ``size``, the longest row decides (rounded up to 32, at most 512).
         """
         if size is None:
-            longest = max(4 + min(len(q), QUESTION_LIMIT) + min(len(t), TITLE_LIMIT) + len(p) for q, t, p in rows)
+            longest = max(self.length(*row) for row in rows)
             size = min(512, -(-longest // 32) * 32)
         encoded = [self.encode(*row, size) for row in rows]
         ids = torch.from_numpy(np.stack([e[0] for e in encoded]))
         types = torch.from_numpy(np.stack([e[1] for e in encoded]))
         place = torch.arange(size)[None]
-        offsets = torch.tensor([e[2] for e in encoded])[:, None]
+        offsets = torch.tensor([e[3] for e in encoded])[:, None]
         copyable = (place >= offsets) & (ids != PAD)
         copyable &= place < (ids != PAD).sum(1, keepdim=True) - 1  # the closing [SEP] is no passage
-        return {"input_ids": ids, "attention_mask": (ids != PAD).long(), "token_type_ids": types, "copyable": copyable}, offsets[:, 0].tolist()
+        found = {"input_ids": ids, "attention_mask": (ids != PAD).long(), "token_type_ids": types, "copyable": copyable}
+        if self.pairs:
+            found["words"] = torch.from_numpy(np.stack([e[2] for e in encoded]))
+        return found, offsets[:, 0].tolist()

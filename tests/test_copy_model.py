@@ -1,10 +1,11 @@
 """The copy model on tiny shapes: exact search, gradients, disk."""
 
+import numpy as np
 import pytest
 import torch
 from transformers import AutoConfig, AutoModelForSeq2SeqLM
 
-from qa.copy_model import CopyConfig, CopyModel
+from qa.copy_model import ALIKE, CopyConfig, CopyModel
 from qa.reading import BIGRAM, CHARACTER, PLAIN, QUESTION, TITLE, TRIGRAM, Formatter, match_types
 
 CHARACTERS = "甲乙丙丁戊己庚辛多少个0123456789,。"
@@ -19,7 +20,7 @@ def tiny():
 
 
 def test_formatting_marks_matches_and_keeps_offsets():
-    ids, types, offset = Formatter(VOCABULARY).encode("甲乙丙多少", "题", "丁甲乙丙戊甲乙己甲", 32)
+    ids, types, _, offset = Formatter(VOCABULARY).encode("甲乙丙多少", "题", "丁甲乙丙戊甲乙己甲", 32)
     assert [ids[offset + i] for i in range(9)] == [VOCABULARY[c] for c in "丁甲乙丙戊甲乙己甲"]
     assert list(types[offset : offset + 9]) == [PLAIN, TRIGRAM, TRIGRAM, TRIGRAM, PLAIN, BIGRAM, BIGRAM, PLAIN, CHARACTER]
     assert types[0] == QUESTION and types[offset - 1] == TITLE and ids[offset + 9] == VOCABULARY["[SEP]"]
@@ -55,6 +56,26 @@ def test_generate_never_leaves_the_passage(tiny):
     out = tiny.generate(**batch, num_beams=50, num_return_sequences=50)
     assert len(out.starts) == 3  # 甲, 乙, 甲乙
     assert all(offsets[0] <= s < e <= offsets[0] + 2 for s, e in zip(out.starts.tolist(), out.ends.tolist(), strict=True))
+
+
+def test_word_features_grade_likeness_to_the_question(tiny):
+    """甲乙 is asked for; 丙丁 is a near synonym of it, 戊己 means something else."""
+    from train.answerer import with_words
+
+    formatter = Formatter(VOCABULARY, ["甲乙", "丙丁", "戊己"])
+    table = np.array([[1.0, 0.0], [0.75, 0.66], [0.0, 1.0]], np.float32)
+    worded = with_words(tiny, table).eval()
+    batch, offsets = formatter.batch([("甲乙", "", "丙丁辛戊己辛甲乙")], 32)
+    assert batch["words"][0, offsets[0] : offsets[0] + 8].tolist() == [2, 0, 0, 3, 0, 0, 1, 0]
+    torch.testing.assert_close(  # until it has learnt to use them, it says what it said before
+        worded.encode(batch["input_ids"], batch["attention_mask"], batch["token_type_ids"], batch["words"]),
+        tiny.encode(batch["input_ids"], batch["attention_mask"], batch["token_type_ids"]),
+    )
+    with torch.no_grad():
+        worded.alike.weight[:] = torch.arange(len(worded.alike.weight))[:, None]
+        levels = worded.word_features(batch["words"], batch["token_type_ids"])[0, offsets[0] : offsets[0] + 8, 0].tolist()
+    near = 1 + sum(edge < 0.75 for edge in ALIKE)
+    assert levels == [near, near, 0, 1, 1, 0, len(ALIKE) + 1, len(ALIKE) + 1]
 
 
 def test_learns_to_copy_and_to_stay_silent(tiny):

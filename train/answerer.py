@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +23,10 @@ from transformers import AutoTokenizer, BertModel
 
 from index.text import sentences
 from qa.copy_model import CopyConfig, CopyModel
-from qa.reading import Formatter
+from qa.reading import PAIRS, Formatter
 from train import data as sets
 from train.body import character_tokenizer, chinese_body
+from train.leaks import refuse_leaks
 from train.questions import make
 
 # How often each reading set is drawn: its size, weighed by how near it is to offices' questions.
@@ -53,6 +55,28 @@ def occurrences(text: str, part: str, limit: int = 8) -> list[int]:
         found.append(at)
         at = text.find(part, at + 1)
     return found
+
+
+_YEAR = re.compile(r"(?:19|20)\d\d(?=年)")
+_NAME = re.compile(r"[\u4e00-\u9fa5]{2}(?=省|市|县|区|州|国|镇|大学|公司|集团|医院|综保区|经开区|高新区)")
+_OPPOSITES = ("进口 出口", "增长 下降", "最高 最低", "上半年 下半年", "今年 去年", "男 女", "增加 减少", "第一 第二", "开工 竣工", "城镇 农村", "首次 末次",
+              "最大 最小", "投资 贷款", "收入 支出", "省级 市级", "国家级 省级", "上午 下午", "春季 秋季", "东部 西部", "成立 撤销", "学生 老师", "利润 亏损")
+
+
+def near_miss(question: str, passage: str, elsewhere: str, rng: Random) -> str:
+    """``question`` with its year, a name or a word of contrast changed to one that ``passage`` lacks; empty where there is none to change."""
+    changes = [(m.span(), str(int(m.group()) + rng.choice((-3, -2, -1, 1, 2)))) for m in _YEAR.finditer(question)]
+    if names := _NAME.findall(elsewhere):
+        changes += [(m.span(), rng.choice(names)) for m in _NAME.finditer(question)]
+    for a, b in (pair.split() for pair in _OPPOSITES):
+        for old, new in ((a, b), (b, a)):
+            if (at := question.find(old)) >= 0:
+                changes.append(((at, at + len(old)), new))
+    changes = [(span, new) for span, new in changes if new not in passage and question[span[0] : span[1]] != new]
+    if not changes:
+        return ""
+    (start, end), new = rng.choice(changes)
+    return question[:start] + new + question[end:]
 
 
 def is_dev(context: str) -> bool:
@@ -113,7 +137,8 @@ class RowSampler:
         spans = [(s, e) for s, e in sentences(body) if e - s > 10]
         if not spans:
             return None
-        s, e = rng.choice(spans)
+        # Of two sentences rather the one with more figures: which of them is asked for is the hard part.
+        s, e = max(rng.choices(spans, k=rng.choice((1, 2, 3))), key=lambda span: sum(c.isdigit() for c in body[span[0] : span[1]]))
         made = make(body[s:e], title, rng)
         if not made or made[2] - made[1] > 60:
             return None
@@ -122,6 +147,9 @@ class RowSampler:
         title = title if rng.random() < 0.6 else ""
         room = self.formatter.room(question, title, size)
         draw = rng.random()
+        if draw > 0.94:
+            passage, _ = self._window(body, start, end, room)
+            return Row(missed, title, passage, "", ()) if (missed := near_miss(question, passage + title, other[1], rng)) else None
         if draw < 0.05 and len(spans) > 4:  # elsewhere in the same article
             text = body[e:][:room] if len(body) - e > s else body[max(0, s - room) : s]
             return Row(question, title, text, "", ()) if len(text) > 40 and answer not in text else None
@@ -148,6 +176,16 @@ class RowSampler:
                 row = self.real_row(rng.choice(self.real[source]), size)
             if row:
                 return self._slip(row)
+
+    def batches(self, size: int, made: float, count: int, many: int = 12) -> list[tuple[int, list[Row]]]:
+        """``many`` batches in random order, each of rows alike in length, with the width in tokens that holds its longest."""
+        rows = sorted((self.row(size, made) for _ in range(count * many)), key=self._length)
+        groups = [rows[at : at + count] for at in range(0, len(rows), count)]
+        self.rng.shuffle(groups)
+        return [(min(size, -(-self._length(group[-1]) // 16) * 16), group) for group in groups]
+
+    def _length(self, row: Row) -> int:
+        return self.formatter.length(row.question, row.title, row.passage)
 
     def _slip(self, row: Row) -> Row:
         """One question in 25 gets a wrong character, as typing does."""
@@ -195,8 +233,22 @@ def exact_matches(model: CopyModel, rows: list[Row], formatter: Formatter, size:
     return {name: round(float(np.mean(right[key])), 3) for key, name in ((True, "exact"), (False, "silent")) if right[key]}
 
 
+def with_words(model: CopyModel, table: np.ndarray) -> CopyModel:
+    """``model`` with the word vectors ``(n, size)``; it says what it said before, until it learns to use them."""
+    model.config.words, model.config.word_size = table.shape
+    new = CopyModel(model.config)
+    new.load_state_dict(model.state_dict(), strict=False)
+    new.words[1:] = torch.from_numpy(np.clip(np.round(table / np.abs(table).max(1, keepdims=True) * 127), -127, 127)).to(torch.int8)
+    torch.nn.init.zeros_(new.word.weight)
+    torch.nn.init.zeros_(new.alike.weight)
+    return new
+
+
 def build(start: Path | None, data: Path, layers: int) -> tuple[CopyModel, Any]:
-    """A fresh copy model on the body of ``start`` (an embedder of ours) or on MiniLM's."""
+    """A copy model: the one in ``start``, or a fresh one on the body of ``start`` (an embedder of ours) or on MiniLM's."""
+    if start and json.loads((start / "config.json").read_text("utf-8"))["model_type"] == CopyConfig.model_type:
+        model = CopyModel.from_pretrained(start, dtype=torch.float32, attn_implementation="eager")
+        return model, AutoTokenizer.from_pretrained(start)
     if start:
         tokenizer = AutoTokenizer.from_pretrained(start)
         body = BertModel.from_pretrained(start, add_pooling_layer=False, dtype=torch.float32)
@@ -218,12 +270,14 @@ def build(start: Path | None, data: Path, layers: int) -> tuple[CopyModel, Any]:
     return model, tokenizer
 
 
-def save(model: CopyModel, tokenizer: Any, out: Path) -> None:
-    """Write the shipped form: float16 safetensors, config, tokenizer."""
+def save(model: CopyModel, tokenizer: Any, formatter: Formatter, out: Path) -> None:
+    """Write the shipped form: float16 safetensors, config, tokenizer, the pairs that have vectors."""
     out.mkdir(parents=True, exist_ok=True)
-    state = {k: v.half() for k, v in model.state_dict().items()}
+    state = {k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()}
     model.save_pretrained(out, state_dict=state)
     tokenizer.save_pretrained(out)
+    if formatter.pairs:
+        (out / PAIRS).write_text("\n".join(formatter.pairs) + "\n", "utf-8")
 
 
 def main() -> None:
@@ -232,6 +286,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("models/answerer"))
     parser.add_argument("--run", type=Path, default=Path("runs/answerer"), help="checkpoints; an existing one is resumed")
     parser.add_argument("--start", type=Path, default=None, help="an embedder folder whose body to start from")
+    parser.add_argument("--words", type=Path, default=None, help="the folder of train.words' vectors, for a model that has none yet")
     parser.add_argument("--minutes", type=float, default=100)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--lengths", default="192:0.6,288:1", help="tokens a row, each until that share of the time")
@@ -241,14 +296,19 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--limit", type=int, default=None, help="articles read of each text file")
     parser.add_argument("--every", type=float, default=8, help="minutes between checkpoints")
+    parser.add_argument("--dev", type=int, default=300, help="held-out rows of each kind, read at every checkpoint")
     parser.add_argument("--warmup", type=int, default=150, help="steps in which the learning rate rises")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
+    refuse_leaks(args.data)
     torch.manual_seed(args.seed)
     model, tokenizer = build(args.start, args.data, args.layers)
-    formatter = Formatter(tokenizer.get_vocab())
+    formatter = Formatter.load(args.start or Path(), tokenizer.get_vocab())
+    if args.words:
+        formatter = Formatter.load(args.words, tokenizer.get_vocab())
+        model = with_words(model, np.load(args.words / "vectors.npy"))
     sampler = RowSampler(args.data, formatter, Random(args.seed), args.limit)
-    dev = sampler.dev(192, 100)
+    dev = sampler.dev(192, args.dev)
     body = [p for n, p in model.named_parameters() if n.startswith("encoder.") and "word_embeddings" not in n and "token_type" not in n]
     ids = {id(p) for p in body}
     new = [p for p in model.parameters() if id(p) not in ids]
@@ -268,6 +328,7 @@ def main() -> None:
     made_first, made_last = (float(x) for x in args.made.split(","))
     began, saved = time.time() - spent * 60, spent
     running: list[list[float]] = []
+    batches: list[tuple[int, list[Row]]] = []
     model.train()
 
     def keep() -> None:
@@ -275,7 +336,7 @@ def main() -> None:
         part = checkpoint.with_suffix(".part")
         torch.save({"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step, "seen": seen, "spent": (time.time() - began) / 60}, part)
         part.rename(checkpoint)
-        save(model, tokenizer, args.out)
+        save(model, tokenizer, formatter, args.out)
         scores = {name: exact_matches(model, rows, formatter, 192) for name, rows in dev.items()}
         print(json.dumps({"step": step, "rows": seen, "minutes": round((time.time() - began) / 60, 1), "dev": scores}), flush=True)
 
@@ -284,14 +345,16 @@ def main() -> None:
             group["lr"] = args.lr * group["share"] * min(1, (step + 1) / args.warmup) * max(0.02, 1 - done)
         size = next(tokens for tokens, until in lengths if done < until)
         count = args.batch * lengths[0][0] // size
-        rows = [sampler.row(size, made_first + (made_last - made_first) * done) for _ in range(count)]
+        if not batches:
+            batches = sampler.batches(size, made_first + (made_last - made_first) * done, count)
+        width, rows = batches.pop()
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            out = model(**tensors(rows, formatter, size))
+            out = model(**tensors(rows, formatter, width))
         out.loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         optimiser.zero_grad()
-        step, seen = step + 1, seen + count
+        step, seen = step + 1, seen + len(rows)
         running = [*running, [out.loss.item(), out.start_loss.item(), out.end_loss.item()]][-50:]
         if step % 25 == 0 or step < 10:
             loss, start, end = (round(float(x), 3) for x in np.mean(running, 0))
