@@ -1,4 +1,4 @@
-"""python -m eval run | reader | retrieval | report | compare | draft: measure the whole way, reading alone, search alone; show it, compare, draft gold."""
+"""python -m eval run | reader | retrieval | report | compare | table | draft: measure the whole way, reading alone, search alone; show, compare, draft gold."""
 
 from __future__ import annotations
 
@@ -53,6 +53,10 @@ def main(argv: list[str] | None = None) -> int:
     compare.add_argument("--metric", action="append", help="an item score, may be repeated (default: right and f1, where both have them)")
     compare.add_argument("--seed", type=int, default=0)
     compare.set_defaults(do=_compare)
+    beside = commands.add_parser("table", help="the overall means of reports, side by side, as a Markdown table")
+    beside.add_argument("reports", type=Path, nargs="+", metavar="REPORT.json")
+    beside.add_argument("--metric", action="append", help="may be repeated (default: exact and f1)")
+    beside.set_defaults(do=_table)
     draft = commands.add_parser("draft", help="propose gold questions on a folder's documents, for a person to correct")
     draft.add_argument("folder", type=Path)
     draft.add_argument("--out", type=Path, help="the gold file to write (default: print the lines)")
@@ -140,6 +144,17 @@ def _retrieval(args: argparse.Namespace) -> int:
 def _report(args: argparse.Namespace) -> int:
     report = Report.open(args.report)
     _finish_page(report, _html(args.out, args.report))
+    return 0
+
+
+def _table(args: argparse.Namespace) -> int:
+    from eval.compare import markdown
+
+    metrics = args.metric or ["exact", "f1"]
+    reports = [(path.stem, Report.open(path)) for path in args.reports]
+    if unknown := [m for m in metrics if not any(m in report.metrics["overall"] for _, report in reports)]:
+        raise GoldError(f"no report has {unknown[0]!r}: choose from {', '.join(k for k, v in reports[0][1].metrics['overall'].items() if isinstance(v, dict))}")
+    print("\n".join(markdown(reports, metrics)))
     return 0
 
 

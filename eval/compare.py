@@ -73,6 +73,20 @@ def _scores(items: Sequence[Mapping[str, Any]], metric: str) -> dict[str, float]
     return {id: float(value) for id, value in found.items() if value is not None}
 
 
+def markdown(reports: Sequence[tuple[str, Report]], metrics: Sequence[str]) -> list[str]:
+    """The overall means of named reports with their 95% intervals, as the lines of a Markdown table; "–" where a report has none."""
+
+    def cell(report: Report, metric: str) -> str:
+        found = report.metrics["overall"].get(metric)
+        return f"{found['mean']:.3f} ({found['low']:.3f}–{found['high']:.3f})" if found else "–"
+
+    lines = ["| | questions | " + " | ".join(metrics) + " | seconds, p50 |", "|---|---|" + "---|" * (len(metrics) + 1)]
+    for name, report in reports:
+        overall = report.metrics["overall"]
+        lines.append(f"| {name} | {overall['items']} | " + " | ".join(cell(report, m) for m in metrics) + f" | {overall['seconds']['p50']:.3f} |")
+    return lines
+
+
 def differing(a: Report, b: Report) -> list[str]:
     """What a reader of the comparison should know: other gold, other questions, errors. Empty where all is alike."""
     read = [tuple(report.manifest.get(name) for name in ("gold_sha256", "benchmark_sha256")) for report in (a, b)]

@@ -300,6 +300,16 @@ def test_comparison_counts_and_tests(tmp_path):
     assert [note[:12] for note in differing(a, fewer)] == ["the two runs", "only the 39 "]
 
 
+def test_table_sets_reports_side_by_side(tmp_path, capsys):
+    good, bad = saved(tmp_path / "good.json", RIGHT), saved(tmp_path / "bad.json", dict.fromkeys(RIGHT))
+    assert main(["table", good, bad, "--metric", "right", "--metric", "citation_precision"]) == 0
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in capsys.readouterr().out.splitlines()]
+    assert rows[0][1:4] == ["questions", "right", "citation_precision"] and [row[:2] for row in rows[2:]] == [["good", "40"], ["bad", "40"]]
+    assert rows[2][2] == "1.000 (1.000–1.000)" and rows[3][2].startswith("0.250 (") and rows[3][3] == "–"  # one that refuses all cites nothing
+    assert main(["table", good, "--metric", "nothing"]) == 1
+    assert "no report has 'nothing': choose from exact" in capsys.readouterr().err
+
+
 def test_compare_names_a_bad_report(tmp_path, capsys):
     good, bad = saved(tmp_path / "good.json", RIGHT, copies=1), tmp_path / "bad.json"
     for text, why in (("{", "no JSON"), ("{}", "no report"), (None, "No such file")):
