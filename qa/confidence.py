@@ -45,21 +45,34 @@ def contradicted(question: str, passage: Passage, document: Document) -> bool:
     return any(place not in _ANY and place + zone not in around for place, zone in _ZONE.findall(asked))
 
 
-_ASKING = re.compile("多少|什么时候|什么|哪[些个家位里儿年天]?|谁|怎么样?|如何|为什么|为何|几|多[大长久]|请问|吗|呢|啥|是否|有没有")
+_ASKING = re.compile(r"(?:[是为有达在叫指于]|(?<=\d)年)*(?:多少|什么时候|什么|哪[些个家位里儿年天]?|谁|怎么样?|如何|为什么|为何|几|多[大长久])|(?<=\d)[年月日]|请问|吗|呢|啥|是否|有没有|是指|指的是")
+
+
+def _asked(question: str) -> set[str]:
+    """The question's numbers, words and character pairs, those that merely ask left out."""
+    return {t for t in tokens(_ASKING.sub(" ", fold(question))) if len(t) > 1 or t.isdigit()}
+
+
+def unheard(question: str, passage: Passage, document: Document) -> float:
+    """The share of the question's tokens that stand nowhere in the document: another year, name or thing than it speaks of."""
+    asked = _asked(question)
+    around = canonical(document.title + "\n" + passage.title + "\n" + document.meta.get("date", "") + "\n" + document.text)
+    return sum(token not in around for token in asked) / len(asked) if asked else 1.0
 
 
 def coverage(question: str, passage: Passage) -> float:
     """The share of the question's tokens, question words left out, that the passage, its title or heading hold."""
-    asked = {t for t in tokens(_ASKING.sub(" ", fold(question))) if len(t) > 1 or t.isdigit()}
+    asked = _asked(question)
     if not asked:
         return 0.0
     return len(asked & set(tokens("\n".join((passage.title, passage.heading, passage.text))))) / len(asked)
 
 
-def features(question: str, span: Span) -> tuple[float, float, float, float]:
-    """Reader's odds against "no answer" and log-probability (both held to ±8), search score, coverage."""
+def features(question: str, span: Span, document: Document) -> tuple[float, ...]:
+    """Reader's odds against "no answer" and log-probability (both held to ±8), search score, coverage, what is unheard of."""
     odds = span.score - span.none if math.isfinite(span.none) else span.score
-    return max(-8.0, min(8.0, odds)), max(-8.0, span.score), span.hit.score, coverage(question, span.hit.passage)
+    passage = span.hit.passage
+    return max(-8.0, min(8.0, odds)), max(-8.0, span.score), span.hit.score, coverage(question, passage), unheard(question, passage, document)
 
 
 @dataclass(frozen=True)
@@ -69,7 +82,7 @@ class Calibration:
 
     dense: float = 0.35
     search_weight: float = 4.0
-    weights: tuple[float, ...] = (-2.0, 0.35, 0.1, 1.0, 2.0)
+    weights: tuple[float, ...] = (-2.0, 0.35, 0.1, 1.0, 2.0, -1.0)
     threshold: float = 0.35
 
     @classmethod
@@ -94,6 +107,6 @@ class Calibration:
     def confidence(self, question: str, span: Span, document: Document) -> float:
         """The chance, between 0 and 1, that ``span`` answers ``question``. A year or zone that the article does
         not hold cuts it to a fifth."""
-        value = self.weights[0] + sum(w * f for w, f in zip(self.weights[1:], features(question, span), strict=True))
+        value = self.weights[0] + sum(w * f for w, f in zip(self.weights[1:], features(question, span, document), strict=True))
         chance = 1 / (1 + math.exp(-value))
         return chance * 0.2 if contradicted(question, span.hit.passage, document) else chance

@@ -1,6 +1,6 @@
 from index.types import Document, Hit, Passage
 from qa.answerer import Span
-from qa.confidence import Calibration, contradicted, coverage
+from qa.confidence import Calibration, contradicted, coverage, unheard
 
 TEXT = "2021年，南昌综保区进出口总额突破210亿元。九江共青城高新区建设加快。全国综保区排名第40位。"
 DOCUMENT = Document("d.txt", "题", TEXT, "d.txt", {"date": "2022-01-17"})
@@ -21,6 +21,11 @@ def test_coverage_counts_what_is_asked_about():
     assert coverage("南昌综保区2021年进出口总额是多少？", PASSAGE) > 0.7
     assert coverage("红烧肉怎么做好吃", PASSAGE) == 0.0 == coverage("😀", PASSAGE)
     assert 0 < coverage("南昌综保区2021年旅客吞吐量", PASSAGE) < 1
+
+
+def test_unheard_counts_what_the_document_never_says():
+    assert unheard("南昌综合保税区2021年进出口总额是多少？", PASSAGE, DOCUMENT) == 0.0
+    assert 0 < unheard("南昌综保区2021年旅客吞吐量是多少？", PASSAGE, DOCUMENT) < unheard("红烧肉怎么做好吃", PASSAGE, DOCUMENT) == 1.0
 
 
 def span(score, search, none=-3.0):

@@ -3,7 +3,7 @@
     python -m train.calibrate --data DATA --answerer models/answerer --embedder models/embedder
 
 A corpus of contexts that were never trained on; people's questions on them, in-place ones,
-adversarial ones without an answer, and questions whose document is taken out of the corpus.
+adversarial ones without an answer, near misses, and questions whose document is taken out of the corpus.
 Writes ``calibration.json`` beside the answerer's weights.
 """
 
@@ -27,8 +27,8 @@ from qa.answerer import load_answerer
 from qa.confidence import Calibration, features
 from qa.retriever import Retriever
 from train import data as sets
-from train.answerer import is_dev
 from train.questions import make
+from train.rows import is_dev, near_miss
 
 Asked = tuple[str, str, str]  # question, document id, answer ("" where there is none)
 
@@ -66,8 +66,14 @@ def corpus(data: Path, count: int, rng: Random) -> tuple[list[Document], list[As
         question = make(body[s:e], title, rng)
         if question and made < count:
             made += 1
-            out = rng.random() < 0.3
-            asked.append((question[0], "" if out else add(title, body), "" if out else body[s + question[1] : s + question[2]]))
+            draw = rng.random()
+            if draw < 0.3 and (missed := near_miss(question[0], title + body, rng.choice(articles)[1], rng)):
+                add(title, body)
+                asked.append((missed, "", ""))
+            elif draw < 0.4:  # its document stays out
+                asked.append((question[0], "", ""))
+            else:
+                asked.append((question[0], add(title, body), body[s + question[1] : s + question[2]]))
         elif made >= count:
             break
     return list(documents.values()), asked
@@ -136,7 +142,7 @@ def main() -> None:
         print(f"search weight {weight}: right {share:.3f}")
         scored.append((share, -weight, rows, right))
     _, negative, rows, right = max(scored, key=lambda s: s[:2])
-    x = np.array([features(q, s) if s else (-8.0, -8.0, 0.0, 0.0) for q, _, s in rows])
+    x = np.array([features(q, s, store.documents[s.hit.passage.doc_id]) if s else (-8.0, -8.0, 0.0, 0.0, 1.0) for q, _, s in rows])
     weights = regression(x, right.astype(float))
     chance = 1 / (1 + np.exp(-(weights[0] + x @ np.array(weights[1:]))))
     silent = np.array([not a for _, a, _ in rows])

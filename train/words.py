@@ -45,8 +45,8 @@ def chunks(data: Path, share: float, size: int = 3_000_000) -> Iterator[np.ndarr
         yield np.frombuffer("\0".join(parts).encode("utf-32-le"), np.uint32)
 
 
-def vocabulary(data: Path, share: float, size: int) -> list[str]:
-    """The ``size`` most frequent pairs of Han characters that stand together more than chance has it."""
+def vocabulary(data: Path, share: float, size: int, least: int = 40) -> list[str]:
+    """The ``size`` most frequent pairs of Han characters, seen ``least`` times, that stand together more than chance has it."""
     ones = np.zeros(0x10000, np.int64)
     for text in chunks(data, share):
         ones += np.bincount(text[(text >= 0x4E00) & (text < 0x9FA6)], minlength=0x10000)
@@ -60,7 +60,7 @@ def vocabulary(data: Path, share: float, size: int) -> list[str]:
         both = (a >= 0) & (b >= 0)
         found, counts = np.unique(a[both].astype(np.int64) * CHARACTERS + b[both], return_counts=True)
         twos[found] += counts
-    frequent = np.flatnonzero(twos >= 40)
+    frequent = np.flatnonzero(twos >= least)
     total, left, right = twos.sum(), twos.reshape(CHARACTERS, -1).sum(1), twos.reshape(CHARACTERS, -1).sum(0)
     together = np.log(twos[frequent] * float(total) / (left[frequent // CHARACTERS] * right[frequent % CHARACTERS].astype(float)))
     # A frequent pair that hardly exceeds chance ("的企") is a seam between two words.
@@ -110,10 +110,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/words"))
     parser.add_argument("--size", type=int, default=40000)
     parser.add_argument("--dim", type=int, default=96)
+    parser.add_argument("--least", type=int, default=40, help="occurrences of a pair")
     parser.add_argument("--share", type=float, default=1.0, help="of the text that is counted")
     args = parser.parse_args()
     began = time.time()
-    pairs = vocabulary(args.data, min(args.share, 0.3), args.size)
+    pairs = vocabulary(args.data, min(args.share, 0.3), args.size, args.least)
     print(json.dumps({"pairs": len(pairs), "seconds": round(time.time() - began)}), flush=True)
     counts = counted(args.data, args.share, pairs)
     print(json.dumps({"cells": int(counts.nnz), "seconds": round(time.time() - began)}), flush=True)

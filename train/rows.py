@@ -1,0 +1,225 @@
+"""Training rows for the answerer: a question, a passage window, where the answer stands there or that it does not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+from torch.utils.data import IterableDataset, get_worker_info
+
+from index.text import sentences
+from qa.reading import Formatter
+from train import data as sets
+from train.questions import make
+
+# How often each reading set is drawn: its size, weighed by how near it is to offices' questions.
+WEIGHTS = {
+    "cmrc2018.train": 0.30, "cmrc2018.trial": 0.05, "drcd.dev": 0.15, "counterterror_news.train": 0.14, "squad11_zh_mt.dev": 0.10,
+    "squad2_zh_mt.dev": 0.11, "webqa.test": 0.05, "cjrc.dev": 0.06, "dureader_qg.dev": 0.02, "ncp_policy.train": 0.02,
+}
+TEXT_WEIGHTS = {"xwlb_cctv_2012_2026": 0.42, "crud_rag_docs": 0.40, "gov_work_reports_1954_2026": 0.09, "laws_regulations": 0.09}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One training row. ``starts`` lists where the answer may begin in ``passage``; empty means "no answer"."""
+
+    question: str
+    title: str
+    passage: str
+    answer: str
+    starts: tuple[int, ...]
+
+
+def occurrences(text: str, part: str, limit: int = 8) -> list[int]:
+    found: list[int] = []
+    at = text.find(part)
+    while at >= 0 and len(found) < limit:
+        found.append(at)
+        at = text.find(part, at + 1)
+    return found
+
+
+_YEAR = re.compile(r"(?:19|20)\d\d(?=年)")
+_NAME = re.compile(r"[\u4e00-\u9fa5]{2}(?=省|市|县|区|州|国|镇|大学|公司|集团|医院|综保区|经开区|高新区)")
+_OPPOSITES = ("进口 出口", "增长 下降", "最高 最低", "上半年 下半年", "今年 去年", "男 女", "增加 减少", "第一 第二", "开工 竣工", "城镇 农村", "首次 末次",
+              "最大 最小", "投资 贷款", "收入 支出", "省级 市级", "国家级 省级", "上午 下午", "春季 秋季", "东部 西部", "成立 撤销", "学生 老师", "利润 亏损")
+
+
+def near_miss(question: str, passage: str, elsewhere: str, rng: Random) -> str:
+    """``question`` with its year, a name or a word of contrast changed to one that ``passage`` lacks; empty where there is none to change."""
+    changes = [(m.span(), str(int(m.group()) + rng.choice((-3, -2, -1, 1, 2)))) for m in _YEAR.finditer(question)]
+    if names := _NAME.findall(elsewhere):
+        changes += [(m.span(), rng.choice(names)) for m in _NAME.finditer(question)]
+    for a, b in (pair.split() for pair in _OPPOSITES):
+        for old, new in ((a, b), (b, a)):
+            if (at := question.find(old)) >= 0:
+                changes.append(((at, at + len(old)), new))
+    changes = [(span, new) for span, new in changes if new not in passage and question[span[0] : span[1]] != new]
+    if not changes:
+        return ""
+    (start, end), new = rng.choice(changes)
+    return question[:start] + new + question[end:]
+
+
+def is_dev(context: str) -> bool:
+    """One context in 25 is never trained on."""
+    return sum(map(ord, context[:60])) % 25 == 0
+
+
+class RowSampler:
+    """Endless training rows for windows of ``size`` tokens, and fixed development rows."""
+
+    def __init__(self, data: Path, formatter: Formatter, rng: Random, limit: int | None = None):
+        self.rng, self.formatter = rng, formatter
+        examples = [x for x in sets.reading(data) if len(x.answer) <= 60 and len(x.question) >= 4]
+        self.real: dict[str, list[sets.Example]] = {}
+        for x in examples:
+            if not is_dev(x.context):
+                self.real.setdefault(x.source, []).append(x)
+        self.real_dev = [x for x in examples if is_dev(x.context) and x.source in ("cmrc2018.train", "drcd.dev", "counterterror_news.train")]
+        self.texts, self.texts_dev = {}, []
+        for name in TEXT_WEIGHTS:
+            rows = sets.articles(data, name)[:limit]
+            self.texts[name] = [a for a in rows if not is_dev(a[1])]
+            if name.startswith(("xwlb", "crud")):
+                self.texts_dev += [a for a in rows if is_dev(a[1])]
+        shortest = Random(0)
+        shortest.shuffle(self.real_dev)
+        shortest.shuffle(self.texts_dev)
+
+    def _window(self, text: str, start: int, end: int, room: int) -> tuple[str, int]:
+        """A window of ``text`` of at most ``room`` characters that holds ``[start, end)``, and where it begins."""
+        if self.rng.random() < 0.25:
+            room = min(room, max(60, end - start + 20, self.rng.randint(60, max(61, room))))
+        low, high = max(0, end - room), min(start, max(0, len(text) - room))
+        at = self.rng.randint(min(low, high), max(low, high))
+        return text[at : at + room], at
+
+    def real_row(self, x: sets.Example, size: int) -> Row:
+        title = x.title if self.rng.random() < 0.6 else ""
+        room = self.formatter.room(x.question, title, size)
+        if x.start < 0:
+            at = self.rng.randint(0, max(0, len(x.context) - room))
+            return Row(x.question, title, x.context[at : at + room], "", ())
+        end = x.start + len(x.answer)
+        if self.rng.random() < 0.09:  # a window of the same text without the answer
+            sides = [s for s in (x.context[: x.start], x.context[end:]) if len(s) > 50]
+            side = self.rng.choice(sides)[:room] if sides else ""
+            if side and x.answer not in side:
+                return Row(x.question, title, side, "", ())
+        passage, at = self._window(x.context, x.start, end, room)
+        others = (o for o in occurrences(passage, x.answer) if o != x.start - at and len(x.answer) > 1)
+        return Row(x.question, title, passage, x.answer, (x.start - at, *others))
+
+    def made_row(self, article: tuple[str, str], other: tuple[str, str], size: int) -> Row | None:
+        rng = self.rng
+        title, body = article
+        shift = rng.randint(0, max(0, len(body) - 3000))
+        body = body[shift : shift + 3000]
+        spans = [(s, e) for s, e in sentences(body) if e - s > 10]
+        if not spans:
+            return None
+        # Of two sentences rather the one with more figures: which of them is asked for is the hard part.
+        s, e = max(rng.choices(spans, k=rng.choice((1, 2, 3))), key=lambda span: sum(c.isdigit() for c in body[span[0] : span[1]]))
+        made = make(body[s:e], title, rng)
+        if not made or made[2] - made[1] > 60:
+            return None
+        question, start, end = made[0], s + made[1], s + made[2]
+        answer = body[start:end]
+        title = title if rng.random() < 0.6 else ""
+        room = self.formatter.room(question, title, size)
+        draw = rng.random()
+        if draw > 0.94:
+            passage, _ = self._window(body, start, end, room)
+            return Row(missed, title, passage, "", ()) if (missed := near_miss(question, passage + title, other[1], rng)) else None
+        if draw < 0.05 and len(spans) > 4:  # elsewhere in the same article
+            text = body[e:][:room] if len(body) - e > s else body[max(0, s - room) : s]
+            return Row(question, title, text, "", ()) if len(text) > 40 and answer not in text else None
+        if draw < 0.09:  # another article
+            return Row(question, title, other[1][:room], "", ()) if answer not in other[1][:room] else None
+        if draw < 0.24 and end - start < room // 2:  # two articles in one window, as on a newspaper page
+            passage, at = self._window(body, start, end, room // 2)
+            extra = other[1][: room - len(passage)]
+            if rng.random() < 0.5:
+                return Row(question, title, passage + extra, answer, (start - at,))
+            return Row(question, title, extra + passage, answer, (start - at + len(extra),))
+        passage, at = self._window(body, start, end, room)
+        return Row(question, title, passage, answer, (start - at,))
+
+    def row(self, size: int, made: float) -> Row:
+        """One row; ``made`` is the chance that its question is made in place."""
+        rng = self.rng
+        while True:
+            if rng.random() < made:
+                name = rng.choices(list(TEXT_WEIGHTS), list(TEXT_WEIGHTS.values()))[0]
+                row = self.made_row(rng.choice(self.texts[name]), rng.choice(self.texts[name]), size)
+            else:
+                source = rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+                row = self.real_row(rng.choice(self.real[source]), size)
+            if row:
+                return self._slip(row)
+
+    def batches(self, size: int, made: float, count: int, many: int = 12) -> list[tuple[int, list[Row]]]:
+        """``many`` batches in random order, each of rows alike in length, with the width in tokens that holds its longest."""
+        rows = sorted((self.row(size, made) for _ in range(count * many)), key=self._length)
+        groups = [rows[at : at + count] for at in range(0, len(rows), count)]
+        self.rng.shuffle(groups)
+        return [(min(size, -(-self._length(group[-1]) // 16) * 16), group) for group in groups]
+
+    def _length(self, row: Row) -> int:
+        return self.formatter.length(row.question, row.title, row.passage)
+
+    def _slip(self, row: Row) -> Row:
+        """One question in 25 gets a wrong character, as typing does."""
+        q = row.question
+        if self.rng.random() < 0.04 and len(q) > 8:
+            at = self.rng.randrange(len(q) - 3)
+            q = q[:at] + self.rng.choice(row.passage or q) + q[at + 1 :]
+            return Row(q, row.title, row.passage, row.answer, row.starts)
+        return row
+
+    def dev(self, size: int, count: int) -> dict[str, list[Row]]:
+        kept, self.rng = self.rng, Random(1)
+        real = [self.real_row(x, size) for x in self.real_dev[:count]]
+        made: list[Row] = []
+        while len(made) < count:
+            if row := self.made_row(self.rng.choice(self.texts_dev), self.rng.choice(self.texts_dev), size):
+                made.append(row)
+        self.rng = kept
+        return {"real": real, "made": made}
+
+
+def tensors(rows: list[Row], formatter: Formatter, size: int) -> dict[str, Any]:
+    """The keyword arguments of :meth:`CopyModel.forward`."""
+    batch, offsets = formatter.batch([(r.question, r.title, r.passage) for r in rows], size)
+    starts = torch.tensor([o + r.starts[0] if r.starts else 0 for r, o in zip(rows, offsets, strict=True)])
+    lengths = torch.tensor([len(r.answer) if r.starts else 0 for r in rows])
+    also = torch.zeros_like(batch["copyable"])
+    for i, (r, o) in enumerate(zip(rows, offsets, strict=True)):
+        also[i, [o + s for s in r.starts if o + s < size]] = True
+    return {**batch, "starts": starts, "lengths": lengths, "also": also & batch["copyable"]}
+
+
+class Stream(IterableDataset):
+    """Endless batches, as :func:`tensors`, for a DataLoader; each of its workers draws with a seed of its own.
+
+    ``plan(done)`` says, for the share of the training that is done (``progress.value``), how many tokens a row, which
+    share of in-place questions and how many rows a batch.
+    """
+
+    def __init__(self, sampler: RowSampler, plan: Any, progress: Any, seed: int):
+        self.sampler, self.plan, self.progress, self.seed = sampler, plan, progress, seed
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        worker = get_worker_info()
+        self.sampler.rng.seed(f"{self.seed}/{worker.id if worker else 0}")
+        while True:
+            size, made, count = self.plan(self.progress.value)
+            for width, rows in self.sampler.batches(size, made, count):
+                yield tensors(rows, self.sampler.formatter, width)
