@@ -63,6 +63,7 @@ ZH = {
     "refused": "文档里没有找到答案",
     "looked": "已查找：“{}”",
     "nearest": "最接近的 {} 段",
+    "unsupported": "模型写了“{}”，但文档里没有这样说，不能当作答案。",
     "failed": "出错了",
     "failed_more": "这个问题没能答成，已记入日志。可以换个问法，或稍后再试。",
 }
@@ -86,6 +87,7 @@ EN = {
     "refused": "The documents do not answer this",
     "looked": 'Searched: "{}"',
     "nearest": "The {} nearest passages",
+    "unsupported": "The model wrote “{}”, but no document says so: it is no answer.",
     "failed": "Something went wrong",
     "failed_more": "This question could not be answered; the log says why. Put it another way, or try again later.",
 }
@@ -172,9 +174,10 @@ def refusal_html(answer: Answer, assistant: Assistant, view: View = View()) -> s
             f'<li lang="zh-CN"><strong>{escape(p.title)}</strong>{place}<p>{lines_html(p.text)}</p></li>' for p, place in zip(nearest, places, strict=True)
         )
         folded = f'<details><summary>{view.say("nearest", len(nearest))}</summary><ol class="jd-near">{rows}</ol></details>'
+    unsupported = f'<p class="jd-looked">{view.say("unsupported", answer.unsupported)}</p>' if answer.unsupported else ""
     return (
         f'<div class="jd-none"><p class="jd-none-head">{view.say("refused")}</p>'
-        f'<p class="jd-looked">{view.say("looked", answer.rewritten)}</p>{folded}</div>{_meta(answer, view)}'
+        f'<p class="jd-looked">{view.say("looked", answer.rewritten)}</p>{unsupported}{folded}</div>{_meta(answer, view)}'
     )
 
 
@@ -448,6 +451,8 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=7860, help="the port to listen on (default: 7860)")
     parser.add_argument("--embedder", help="a sentence-transformers model in place of the shipped one")
     parser.add_argument("--answerer", help="a seq2seq model in place of the shipped one")
+    parser.add_argument("--template", default="t5", help="prompt format of --answerer: plain, t5 or randeng")
+    parser.add_argument("--free", action="store_true", help="let --answerer write freely; what no passage says is marked as such")
     args = parser.parse_args()
     trouble = listen_error(args.host, args.port)
     if trouble:
@@ -455,7 +460,7 @@ def main() -> int:
         return 1
     try:
         assistant = Assistant.open(
-            args.docs, embedder=args.embedder, answerer=args.answerer, progress=progress_bar(args.docs),
+            args.docs, embedder=args.embedder, answerer=args.answerer, template=args.template, grounded=not args.free, progress=progress_bar(args.docs),
             skipped=lambda name, why: print(f"skipped {name}: {why}", file=sys.stderr)
         )
         serve(build(assistant, EXAMPLES if args.docs == SEEDS else ()), args.host, args.port)

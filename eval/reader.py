@@ -16,6 +16,7 @@ from eval.types import Report
 from index.text import fold, sentences
 from index.types import Hit, Passage
 from qa.answerer import Answerer, Span
+from qa.citations import trimmed
 
 
 def as_hits(example: Example) -> list[Hit]:
@@ -102,16 +103,15 @@ def explained(found: Report) -> str:
 
 
 def _read(answerer: Answerer, example: Example, mixed: bool) -> dict[str, Any]:
-    from qa.assistant import trimmed
-
     row: dict[str, Any] = {"id": example.id, "question": example.question, "gold": list(example.answers)}
     began = time.perf_counter()
     text, refused, error = "", None, {}
     try:
         if spans := answerer.answer(example.question, as_hits(example)):
             best = max(spans, key=lambda span: span.score)
-            span = trimmed(best.hit.passage.text, best)
-            text = best.hit.passage.text[span.start : span.end]
+            context = best.hit.passage.text
+            start, end = trimmed(context, best.start, best.end, 0, len(context)) if best.end > best.start else (0, 0)
+            text = context[start:end] or best.said  # a model that writes freely is scored by what it wrote
             refused = best.none > best.score if math.isfinite(best.none) else None
     except Exception as problem:  # as in evaluate: recorded, scored as wrong
         error, refused = {"error": f"{type(problem).__name__}: {problem}"}, example.answerable

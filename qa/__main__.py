@@ -14,7 +14,7 @@ from qa.types import Answer
 def as_json(answer: Answer) -> str:
     row = asdict(answer)
     row["answer"] = row.pop("text")
-    order = ("question", "rewritten", "answer", "refused", "confidence", "citations", "hits", "seconds")
+    order = ("question", "rewritten", "answer", "refused", "confidence", "citations", "hits", "seconds", "unsupported")
     return json.dumps({key: row[key] for key in order}, ensure_ascii=False)
 
 
@@ -24,6 +24,8 @@ def as_text(answer: Answer) -> str:
         lines.insert(0, f"（按“{answer.rewritten}”查找）")
     for c in answer.citations:
         lines.append(f"\n[{c.marker}] {c.doc_id}《{c.title}》 {c.start}–{c.end}\n    {c.quote}")
+    if answer.unsupported:
+        lines.append(f"\n模型写了“{answer.unsupported}”，但文档里没有这样说，不能当作答案。")
     if answer.refused and answer.hits:
         lines.append("\n最接近的段落：")
         for hit in answer.hits[:3]:
@@ -41,6 +43,7 @@ def main() -> int:
     ask.add_argument("--embedder", help="a sentence-transformers model in place of the shipped one")
     ask.add_argument("--answerer", help="a seq2seq model in place of the shipped one")
     ask.add_argument("--template", default="t5", help="prompt format of --answerer: plain, t5 or randeng")
+    ask.add_argument("--free", action="store_true", help="let --answerer write freely; what no passage says is marked as such")
     args = parser.parse_args()
     from index.embed import ModelError
     from index.load import LoadError
@@ -51,7 +54,7 @@ def main() -> int:
     try:
         checked(args.question)  # before the models are loaded
         assistant = Assistant.open(
-            args.docs, embedder=args.embedder, answerer=args.answerer, template=args.template, progress=progress_bar(str(args.docs)),
+            args.docs, embedder=args.embedder, answerer=args.answerer, template=args.template, grounded=not args.free, progress=progress_bar(str(args.docs)),
             skipped=lambda name, why: print(f"skipped {name}: {why}", file=sys.stderr),
         )
         answer = assistant.ask(args.question)

@@ -1,21 +1,23 @@
 """Question + hits → spans of the passages, by a seq2seq model. Never searches.
 
 The shipped model (``models/answerer``) scores whole spans; any other transformers
-seq2seq model generates under :class:`qa.grounding.SpanGrounding`. Both only quote.
+seq2seq model generates under :class:`qa.grounding.SpanGrounding`. Both only quote; one that is let write freely is held to
+what the passages say afterwards.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from index.embed import MODELS, allow_network, fingerprint, go_offline, model_error, quiet
 from index.text import sentences
 from index.types import Hit
+from qa.citations import aligned
 
 DEFAULT = MODELS / "answerer"
 WINDOW = 288  # tokens of question, title and passage together: what the shipped model was trained on
@@ -37,13 +39,17 @@ class Window:
 
 @dataclass(frozen=True)
 class Span:
-    """An answer: offsets in the document of ``hit``; log-probabilities of the span, and of "no answer" in its window."""
+    """An answer: offsets in the document of ``hit``; log-probabilities of the span, and of "no answer" in its window.
+
+    ``said`` is what a model that writes freely wrote, "" for one that quotes; where no part of the passage says it, the span is empty.
+    """
 
     hit: Hit
     start: int
     end: int
     score: float
     none: float
+    said: str = ""
 
 
 class Answerer(Protocol):
@@ -128,12 +134,14 @@ TEMPLATES = {
 
 
 class Seq2SeqAnswerer:
-    """Any transformers seq2seq model with a fast tokenizer, quoting under grounded beam search. Raises ModelError.
+    """Any transformers seq2seq model with a fast tokenizer. Raises ModelError.
 
-    ``template`` names an entry of :data:`TEMPLATES`. Such a model has no trained "no answer": ``Span.none`` is minus infinity.
+    ``template`` names an entry of :data:`TEMPLATES`. ``grounded``: it quotes, under grounded beam search; otherwise it writes
+    freely and what it wrote is looked for in the passage afterwards (:func:`qa.citations.aligned`). Such a model has no trained
+    "no answer": ``Span.none`` is minus infinity.
     """
 
-    def __init__(self, model: str | Path, template: str = "t5", beams: int = 3, max_new_tokens: int = 48, max_length: int = 512):
+    def __init__(self, model: str | Path, template: str = "t5", grounded: bool = True, beams: int = 3, max_new_tokens: int = 48, max_length: int = 512):
         go_offline()
         import torch
         from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
@@ -149,48 +157,61 @@ class Seq2SeqAnswerer:
             raise model_error("answerer", str(model), error) from error
         if not self._tokenizer.is_fast:
             raise model_error("answerer", str(model), ValueError("its tokenizer gives no character offsets"))
-        self._template, self._beams, self._new, self._length = TEMPLATES[template], beams, max_new_tokens, max_length
+        self._template, self._grounded, self._beams, self._new, self._length = TEMPLATES[template], grounded, beams, max_new_tokens, max_length
         self.name = Path(str(model)).name
 
     def answer(self, question: str, hits: Sequence[Hit]) -> list[Span]:
-        """The best span of each hit, best first."""
-        from transformers import LogitsProcessorList
-
-        from qa.grounding import SpanGrounding, continuations
-
+        """The best span of each hit, best first; empty spans, of what no passage says, last."""
         if not hits:
             return []
         texts = [hit.passage.text for hit in hits]
         inputs = self._tokenizer(
             [self._template.format(question=question, passage=t) for t in texts], return_tensors="pt", padding=True, truncation=True, max_length=self._length
         )
-        sources = self._tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True)
+        found = []
+        for hit, (span, said, score) in zip(hits, self._quotes(texts, inputs) if self._grounded else self._writes(texts, inputs), strict=True):
+            if span or said:
+                start, end = span or (0, 0)
+                found.append(Span(hit, hit.passage.start + start, hit.passage.start + end, score, -math.inf, said))
+        return sorted(found, key=lambda s: (s.end == s.start, -s.score))
+
+    def _generate(self, inputs: Any, **more: Any) -> Any:
+        return self._model.generate(
+            input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], num_beams=self._beams, do_sample=False, max_new_tokens=self._new,
+            output_scores=True, return_dict_in_generate=True, **more,
+        )
+
+    def _quotes(self, texts: Sequence[str], inputs: Any) -> Iterator[tuple[tuple[int, int] | None, str, float]]:
+        """The span of each text that the model copies, with its log-probability."""
+        from transformers import LogitsProcessorList
+
+        from qa.grounding import SpanGrounding, continuations
+
+        sources = self._tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True)
         end = self._model.config.eos_token_id or self._tokenizer.eos_token_id
         grounding = SpanGrounding(sources["input_ids"], end, self._beams, self._tokenizer.all_special_ids)
-        out = self._model.generate(
-            input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], num_beams=self._beams, do_sample=False, max_new_tokens=self._new,
-            logits_processor=LogitsProcessorList([grounding]), output_scores=True, return_dict_in_generate=True,
-        )
-        found = []
-        for row, hit in enumerate(hits):
+        out = self._generate(inputs, logits_processor=LogitsProcessorList([grounding]))
+        for row, text in enumerate(texts):
             written = [t for t in out.sequences[row, 1:].tolist() if t not in grounding.banned]
             source, places = sources["input_ids"][row], sources["offset_mapping"][row]
             ends = continuations(source, written)
-            if not written or not ends:
-                continue
-            start, stop = places[ends[0] - len(written)][0], places[ends[0] - 1][1]
-            while start < stop and texts[row][start].isspace():
+            start, stop = (places[ends[0] - len(written)][0], places[ends[0] - 1][1]) if written and ends else (0, 0)
+            while start < stop and text[start].isspace():
                 start += 1
-            if start < stop:
-                at = hit.passage.start
-                found.append(Span(hit, at + start, at + stop, float(out.sequences_scores[row]), -math.inf))
-        return sorted(found, key=lambda s: -s.score)
+            yield (start, stop) if start < stop else None, "", float(out.sequences_scores[row])
+
+    def _writes(self, texts: Sequence[str], inputs: Any) -> Iterator[tuple[tuple[int, int] | None, str, float]]:
+        """What the model writes for each text, and where the text says so, if it does."""
+        out = self._generate(inputs)
+        for row, text in enumerate(texts):
+            said = str(self._tokenizer.decode(out.sequences[row], skip_special_tokens=True)).strip()
+            yield aligned(said, text), said, float(out.sequences_scores[row])
 
 
-def load_answerer(model: str | Path | None = None, template: str = "t5") -> Answerer:
-    """The shipped answerer, a folder with a copy model, or any seq2seq model by folder or hub name."""
+def load_answerer(model: str | Path | None = None, template: str = "t5", grounded: bool = True) -> Answerer:
+    """The shipped answerer, a folder with a copy model (both only quote), or any seq2seq model by folder or hub name."""
     path = Path(model or DEFAULT)
     config = path / "config.json"
     if not model or (config.is_file() and json.loads(config.read_text("utf-8")).get("model_type") == "judian-copy"):
         return CopyAnswerer(path)
-    return Seq2SeqAnswerer(model, template)
+    return Seq2SeqAnswerer(model, template, grounded)

@@ -31,7 +31,8 @@ class Answer:
     ``rewritten`` is the question as it was searched: the same as ``question`` unless it leaned on
     an earlier turn. ``confidence`` is between 0 and 1, ``seconds`` the time the whole answer took.
     ``withheld`` is what a refusal would have cited, had it been surer: for measuring, and the nearest
-    passage to show; never an answer. None where an answer is given or nothing was found.
+    passage to show; never an answer. None where an answer is given or nothing was found. ``unsupported``
+    is what a model that may write freely wrote although no passage says so, "" otherwise: no answer either.
     """
 
     question: str
@@ -43,3 +44,4 @@ class Answer:
     refused: bool
     seconds: float
     withheld: Citation | None = None
+    unsupported: str = ""

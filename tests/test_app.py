@@ -115,6 +115,13 @@ def test_refusal_has_a_notice_and_no_marker():
     assert "jd-cite" not in html and "[1]" not in html and "<mark" not in html and "jd-card" not in html
 
 
+def test_what_a_free_model_said_without_proof_is_marked_and_escaped():
+    answer, assistant = refusal()
+    html = app.refusal_html(replace(answer, unsupported="<b>九百亿元</b>"), assistant)
+    assert "<b>" not in html and "<b>九百亿元</b>" in plain(html) and "不能当作答案" in html
+    assert "不能当作答案" not in app.refusal_html(answer, assistant)
+
+
 def test_refusal_shows_three_passages_at_most_and_none_where_none_was_found():
     answer, assistant = refusal()
     assert app.refusal_html(replace(answer, hits=answer.hits * 5), assistant).count("<li") == 3

@@ -1,9 +1,7 @@
 import pytest
 
-from index.types import Document, Hit, Passage
-from qa.answerer import Span
-from qa.assistant import trimmed
-from qa.citations import cite, proving_span
+from index.types import Document
+from qa.citations import aligned, cite, proving_span, trimmed
 
 TEXT = "前一句。2021年，进出口总额突破210亿元，同比增长109%；签约项目32个。后一句。"
 DOCUMENT = Document("d.txt", "题", TEXT, "d.txt")
@@ -36,12 +34,11 @@ def test_offsets_are_checked(offsets):
 
 def test_trimming_drops_outer_marks_and_halves_of_pairs():
     text = "围绕“一中心、两基地”主导产业，《意见》。"
-    hit = Hit(Passage("d#0", "d", "", "", text, 0, len(text)), 1.0, 1)
 
     def trim(part):
         at = text.index(part)
-        span = trimmed(text, Span(hit, at, at + len(part), 0.0, 0.0))
-        return text[span.start : span.end]
+        start, end = trimmed(text, at, at + len(part), 0, len(text))
+        return text[start:end]
 
     assert trim("“一中心、两基地") == "一中心、两基地"
     assert trim("一中心、两基地”") == "一中心、两基地"
@@ -51,15 +48,27 @@ def test_trimming_drops_outer_marks_and_halves_of_pairs():
 
 def test_cut_numbers_words_and_units_are_made_whole():
     text = "压减至70个工作日以内，占比93.87%，42GWh项目，1,234元。前2个2.5倍"
-    hit = Hit(Passage("d#0", "d", "", "", text, 0, len(text)), 1.0, 1)
 
     def whole(part):
         at = text.index(part)
-        span = trimmed(text, Span(hit, at, at + len(part), 0.0, 0.0))
-        return text[span.start : span.end]
+        start, end = trimmed(text, at, at + len(part), 0, len(text))
+        return text[start:end]
 
     assert whole("70个") == "70个工作日" and whole("0个") == "70个工作日"
     assert whole("93") == "93.87%" and whole("87%") == "93.87%"
     assert whole("42G") == "42GWh"
     assert whole("234元") == "1,234元"
     assert whole("2个") == "2个" and whole("倍") == "倍"
+
+
+def test_what_a_free_model_said_is_found_or_not():
+    def found(said, passage=TEXT):
+        place = aligned(said, passage)
+        return place and passage[place[0] : place[1]]
+
+    assert found("210亿元") == "210亿元" and found("　２１０ 億元。") == "210亿元"
+    assert found("进出口总额是210亿元") is None  # less than half of it stands there in a row
+    assert found("进出口总额突破210亿元左右") == "进出口总额突破210亿元"
+    assert found("进出口总额突破310亿元") is None and found("进出口总额突破21亿元") is None and found("21") is None
+    assert found("德国制造") is None and found("") is None and found("。") is None
+    assert found("突破210亿元", "突破\n210 亿元") == "突破\n210 亿元"

@@ -60,6 +60,18 @@ def test_a_t5_of_any_weights_only_quotes(tiny_t5):
     assert spans[0].score >= spans[1].score
 
 
+def test_a_free_model_is_held_to_the_passages(tiny_t5, monkeypatch):
+    answerer = load_answerer(tiny_t5, grounded=False)
+    for span in answerer.answer("南昌多少？", hits()):  # untrained: whatever it writes, a span is a quote or empty
+        passage = span.hit.passage
+        assert passage.start <= span.start <= span.end <= passage.end and span.said
+    for said, quote in (("109%", "109%"), ("110%", ""), ("60家", "60家")):
+        monkeypatch.setattr(answerer._tokenizer, "decode", lambda *_, said=said, **__: said)
+        first = answerer.answer("南昌多少？", hits())[0]
+        at = first.hit.passage.start
+        assert (first.hit.passage.text[first.start - at : first.end - at], first.said) == (quote, said)
+
+
 def test_template_and_folder_are_checked(tiny_t5, tmp_path):
     with pytest.raises(ValueError, match="no template"):
         Seq2SeqAnswerer(tiny_t5, template="nope")
