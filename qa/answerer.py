@@ -91,8 +91,15 @@ def windows(hit: Hit, room: int) -> list[Window]:
     return found
 
 
+def native_bfloat16() -> bool:
+    """Whether this CPU multiplies in bfloat16, which reads twice as fast as float32; where it does not, emulation would be slower."""
+    import torch
+
+    return any(getattr(torch.cpu, name, lambda: False)() for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+
+
 class CopyAnswerer:
-    """The shipped copy model (:mod:`qa.copy_model`), from a local folder. Raises ModelError."""
+    """The shipped copy model (:mod:`qa.copy_model`), from a local folder; it reads in bfloat16 where the CPU has it. Raises ModelError."""
 
     def __init__(self, folder: str | Path = DEFAULT):
         go_offline()
@@ -109,6 +116,7 @@ class CopyAnswerer:
         except Exception as error:
             raise model_error("answerer", str(folder), error) from error
         self._formatter = Formatter.load(Path(folder), tokenizer.get_vocab())
+        self._autocast = torch.autocast("cpu", dtype=torch.bfloat16, enabled=native_bfloat16())
         self.name = f"{Path(folder).name}:{fingerprint(Path(folder))[:12]}"
 
     def answer(self, question: str, hits: Sequence[Hit], spans: int = 8) -> list[Span]:
@@ -117,7 +125,8 @@ class CopyAnswerer:
         if not pieces:
             return []
         batch, offsets = self._formatter.batch([(question, reading_title(w.hit), w.text) for w in pieces])
-        out = self._model.generate(**batch, num_beams=12, num_return_sequences=spans)
+        with self._autocast:
+            out = self._model.generate(**batch, num_beams=12, num_return_sequences=spans)
         found = []
         for row, start, end, score in zip(out.rows.tolist(), out.starts.tolist(), out.ends.tolist(), out.sequences_scores.tolist(), strict=True):
             at = pieces[row].start - offsets[row]
