@@ -116,16 +116,18 @@ class CopyAnswerer:
         except Exception as error:
             raise model_error("answerer", str(folder), error) from error
         self._formatter = Formatter.load(Path(folder), tokenizer.get_vocab())
-        self._autocast = torch.autocast("cpu", dtype=torch.bfloat16, enabled=native_bfloat16())
+        self._bfloat16 = native_bfloat16()
         self.name = f"{Path(folder).name}:{fingerprint(Path(folder))[:12]}"
 
     def answer(self, question: str, hits: Sequence[Hit], spans: int = 8) -> list[Span]:
         """Up to ``spans`` spans over all hits together, best first."""
+        import torch
+
         pieces = [w for hit in hits for w in windows(hit, self._formatter.room(question, reading_title(hit), WINDOW))]
         if not pieces:
             return []
         batch, offsets = self._formatter.batch([(question, reading_title(w.hit), w.text) for w in pieces])
-        with self._autocast:
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self._bfloat16):
             out = self._model.generate(**batch, num_beams=12, num_return_sequences=spans)
         found = []
         for row, start, end, score in zip(out.rows.tolist(), out.starts.tolist(), out.ends.tolist(), out.sequences_scores.tolist(), strict=True):

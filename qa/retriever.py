@@ -8,6 +8,8 @@ from index.embed import Embedder
 from index.store import PassageStore
 from index.types import Hit
 
+POOL = 200  # passages that each of the two searches puts forward
+
 
 class Retriever:
     """``search`` ranks the passages of one store. ``dense`` between 0 (BM25 alone) and 1 (vectors alone)."""
@@ -24,13 +26,14 @@ class Retriever:
         """
         lexical = self.store.lexical.scores(question)
         best = float(lexical.max(initial=0.0))
-        scores = (1 - self.dense) * lexical / best if best > 0 else np.zeros_like(lexical)
+        pool = max(POOL, k)
+        near = {}
         if self.dense > 0:
-            cosine = np.zeros_like(scores)
-            for row, value in self.store.dense(self.embedder.encode([question])[0], len(scores)):
-                cosine[row] = max(value, 0.0)
-            scores = scores + self.dense * cosine
-        rows = np.argsort(-scores, kind="stable")[:k]
-        return tuple(
-            Hit(self.store.passages[row], float(scores[row]), rank) for rank, row in enumerate(rows.tolist(), 1) if scores[row] > 0
-        )
+            vector = self.embedder.encode([question])[0]
+            near = dict(self.store.dense(vector, pool))
+        rows = np.union1d(np.argsort(-lexical, kind="stable")[:pool], np.fromiter(near, np.int64)).astype(np.int64)
+        scores = (1 - self.dense) * lexical[rows] / best if best > 0 else np.zeros(len(rows), np.float32)
+        if self.dense > 0:
+            scores = scores + self.dense * np.maximum(self.store.vectors[rows] @ vector, 0.0)
+        order = [i for i in np.argsort(-scores, kind="stable")[:k] if scores[i] > 0]
+        return tuple(Hit(self.store.passages[rows[i]], float(scores[i]), rank) for rank, i in enumerate(order, 1))

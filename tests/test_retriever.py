@@ -24,6 +24,18 @@ def test_nothing_in_common_gives_no_lexical_hit(store, embedder):
     assert len(Retriever(store, embedder, 0.35).search("孵化", k=2)) == 2
 
 
+@pytest.mark.parametrize("dense", [0.0, 0.35, 1.0])
+def test_a_pool_gives_what_scoring_every_passage_gives(tmp_path, embedder, dense, monkeypatch):
+    for i in range(40):
+        (tmp_path / f"{i}.txt").write_text(f"第{i}区签约项目{i * 7 % 40}个，面积{i * i}亩。", "utf-8")
+    store = PassageStore.build(tmp_path, embedder)
+    whole = Retriever(store, embedder, dense).search("第7区签约项目几个", 5)
+    monkeypatch.setattr("qa.retriever.POOL", 12)
+    pooled = Retriever(store, embedder, dense).search("第7区签约项目几个", 5)
+    assert [h.passage.id for h in pooled] == [h.passage.id for h in whole]
+    assert [h.score for h in pooled] == pytest.approx([h.score for h in whole], abs=1e-5)
+
+
 def test_share_is_checked(store, embedder):
     with pytest.raises(ValueError, match="between 0 and 1"):
         Retriever(store, embedder, 1.5)

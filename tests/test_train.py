@@ -1,5 +1,6 @@
 """A miniature of each training, from data files to weights that load; and the leak check."""
 
+import hashlib
 import json
 import re
 import subprocess
@@ -60,6 +61,22 @@ def test_the_gold_is_forbidden_too(data, tmp_path):
     x = sets.reading(data, None)[0]
     (tmp_path / "g.jsonl").write_text(json.dumps({"question": "别的问题", "evidence": x.context}, ensure_ascii=False) + "\n", "utf-8")
     assert not any(y.context == x.context for y in sets.reading(data, tmp_path))
+
+
+def test_our_own_questions_are_found_in_the_texts(data, tmp_path):
+    title, body = sets.raw_articles(data, "crud_rag_docs")[3]
+    row = {"text": "crud_rag_docs", "article": hashlib.sha256(body.encode()).hexdigest()[:16], "at": 5, "length": 60, "question": "多少？"}
+    rows = [{**row, "answer": body[20:26]}, {**row, "answer": ""}, {**row, "answer": "没有的"}, {**row, "article": "0" * 16, "answer": body[20:26]}]
+    (tmp_path / "asked.jsonl").write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows), "utf-8")
+    first, second = sets.raw_asked(data, tmp_path / "asked.jsonl")  # the other two cannot be used
+    assert first.context == body[5:65] and first.context.startswith(first.answer, first.start) and first.answer == body[20:26]
+    assert (second.answer, second.start, second.title) == ("", -1, title)
+
+
+def test_the_shipped_questions_are_whole():
+    rows = [json.loads(line) for line in sets.ASKED.read_text("utf-8").split("\n") if line]
+    assert len(rows) > 5000 and {row["text"] for row in rows} <= set(sets.TEXTS)
+    assert all(4 <= len(row["question"]) <= 48 and len(row["answer"]) <= 60 and row["answer"] != row["question"] for row in rows)
 
 
 def test_missing_data_says_what_to_name(tmp_path):

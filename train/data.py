@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -20,6 +21,7 @@ READING = (
     "counterterror_news.train", "dureader_qg.dev", "webqa.test",
     "squad11_zh_mt.dev", "squad2_zh_mt.dev",
 )
+ASKED = Path(__file__).with_name("asked.jsonl")  # questions of our own on the texts, by reference
 TEXTS = ("xwlb_cctv_2012_2026", "crud_rag_docs", "gov_work_reports_1954_2026", "laws_regulations")
 PAIRS = ("crud_event_title_news", "simclue_triples", "csts_paraphrase", "qbqtc")
 
@@ -96,11 +98,36 @@ def raw_reading(data: Path, name: str) -> list[Example]:
     return kept
 
 
+def raw_asked(data: Path, path: Path = ASKED) -> list[Example]:
+    """The questions written for this project on excerpts of the texts (``train/asked.jsonl``), source "asked".
+
+    A line names its excerpt by text file, the first 16 hex digits of the article's SHA-256, offset and length; one whose article is
+    not among the texts is left out.
+    """
+    rows = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line] if path.exists() else []
+    wanted = {(row["text"], row["article"]) for row in rows}
+    bodies = {}
+    for name in {name for name, _ in wanted}:
+        for title, body in raw_articles(data, name):
+            key = (name, hashlib.sha256(body.encode()).hexdigest()[:16])
+            if key in wanted:
+                bodies[key] = (title, body)
+    found = []
+    for row in rows:
+        title, body = bodies.get((row["text"], row["article"]), ("", ""))
+        excerpt = body[row["at"] : row["at"] + row["length"]]
+        start = excerpt.find(row["answer"]) if row["answer"] else -1
+        if excerpt and (start >= 0 or not row["answer"]):
+            found.append(Example("asked", title, excerpt, row["question"], row["answer"], start))
+    return found
+
+
 @lru_cache(maxsize=4)
 def reading(data: Path, gold: Path | None = GOLD, seeds: Path | None = SEEDS) -> list[Example]:
     """:func:`raw_reading` of all sets, less what asks a protected question or holds protected text. Kept in memory: do not change the list."""
     of = (data, gold, seeds)
-    return [x for name in READING for x in sifted(name, raw_reading(data, name), lambda row: [row.question], lambda row: row.context, of)]
+    sources = [(name, raw_reading(data, name)) for name in READING] + [("asked", raw_asked(data))]
+    return [x for name, rows in sources for x in sifted(name, rows, lambda row: [row.question], lambda row: row.context, of)]
 
 
 def character_vocabulary(data: Path, size: int) -> list[str]:

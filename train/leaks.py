@@ -19,7 +19,7 @@ from train import data as sets
 from train.protected import GOLD, ROOT, SEEDS, Guard, guard, normalised
 
 # What is committed and shapes the answers: no gold question or passage may stand in there.
-COMMITTED = ("train/*.py", "index/synonyms.txt", "models/*/calibration.json")
+COMMITTED = ("train/*.py", "train/*.jsonl", "index/synonyms.txt", "models/*/calibration.json")
 MISSING = (
     "{data} has no text/, train/ and pairs/, so only the committed files were checked for leaks. "
     "Name the folder of the training data with --data (make leaks DATA=…); train/LOG.md says what belongs in it."
@@ -61,8 +61,11 @@ def _sets(data: Path, gold: Path | None, seeds: Path | None, raw: bool) -> Itera
     for name in sets.PAIRS:
         pairs = sets.raw_pairs(data, name) if raw else sets.pairs(data, name, gold, seeds)
         yield name, list(pairs), ["\n".join(row) for row in pairs]
-    for name in sets.READING:
-        examples = sets.raw_reading(data, name) if raw else [x for x in sets.reading(data, gold, seeds) if x.source == name]
+    for name in (*sets.READING, "asked"):
+        if raw:
+            examples = sets.raw_asked(data) if name == "asked" else sets.raw_reading(data, name)
+        else:
+            examples = [x for x in sets.reading(data, gold, seeds) if x.source == name]
         yield name, [[x.question] for x in examples], [x.context for x in examples]
 
 
@@ -104,7 +107,7 @@ def main(argv: list[str] | None = None) -> int:
             before = collections.Counter(leak.where for leak in find_leaks(args.data, args.gold, args.seeds, raw=True))
             rest = find_leaks(args.data, args.gold, args.seeds)
             after = collections.Counter(leak.where for leak in rest)
-            for name in (*sets.TEXTS, *sets.PAIRS, *sets.READING):
+            for name in (*sets.TEXTS, *sets.PAIRS, *sets.READING, "asked"):
                 print(f"{name:<30}{before[name]:>18}{after[name]:>7}")
             left += rest
     except (OSError, ValueError) as error:  # LoadError among them

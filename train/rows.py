@@ -75,14 +75,16 @@ def is_dev(context: str) -> bool:
 class RowSampler:
     """Endless training rows for windows of ``size`` tokens, and fixed development rows."""
 
-    def __init__(self, data: Path, formatter: Formatter, rng: Random, limit: int | None = None):
-        self.rng, self.formatter = rng, formatter
+    def __init__(self, data: Path, formatter: Formatter, rng: Random, limit: int | None = None, asked: float = 0.35):
+        """``limit`` articles of each text file are read; ``asked`` is the weight of our own questions beside WEIGHTS, whose sum is 1."""
+        self.rng, self.formatter, self.weights = rng, formatter, {**WEIGHTS, "asked": asked}
         examples = [x for x in sets.reading(data) if len(x.answer) <= 60 and len(x.question) >= 4]
         self.real: dict[str, list[sets.Example]] = {}
         for x in examples:
             if not is_dev(x.context):
                 self.real.setdefault(x.source, []).append(x)
         self.real_dev = [x for x in examples if is_dev(x.context) and x.source in ("cmrc2018.train", "drcd.dev", "counterterror_news.train")]
+        self.asked_dev = [x for x in examples if is_dev(x.context) and x.source == "asked"]
         self.texts, self.texts_dev = {}, []
         for name in TEXT_WEIGHTS:
             rows = sets.articles(data, name)[:limit]
@@ -160,7 +162,7 @@ class RowSampler:
                 name = rng.choices(list(TEXT_WEIGHTS), list(TEXT_WEIGHTS.values()))[0]
                 row = self.made_row(rng.choice(self.texts[name]), rng.choice(self.texts[name]), size)
             else:
-                source = rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+                source = rng.choices(list(self.real), [self.weights[name] for name in self.real])[0]
                 row = self.real_row(rng.choice(self.real[source]), size)
             if row:
                 return self._slip(row)
@@ -187,12 +189,13 @@ class RowSampler:
     def dev(self, size: int, count: int) -> dict[str, list[Row]]:
         kept, self.rng = self.rng, Random(1)
         real = [self.real_row(x, size) for x in self.real_dev[:count]]
+        asked = [self.real_row(x, size) for x in self.asked_dev[:count]]
         made: list[Row] = []
         while len(made) < count:
             if row := self.made_row(self.rng.choice(self.texts_dev), self.rng.choice(self.texts_dev), size):
                 made.append(row)
         self.rng = kept
-        return {"real": real, "made": made}
+        return {name: rows for name, rows in (("real", real), ("asked", asked), ("made", made)) if rows}
 
 
 def tensors(rows: list[Row], formatter: Formatter, size: int) -> dict[str, Any]:
