@@ -48,17 +48,23 @@ def corpus(data: Path, count: int, rng: Random) -> tuple[list[Document], list[As
         documents.setdefault(known or key, Document(known or key, title, text, key))
         return known or key
 
-    people = [x for x in examples if x.source in ("cmrc2018.train", "drcd.dev", "counterterror_news.train", "ncp_policy.train", "squad2_zh_mt.dev")]
-    for x in [x for x in people if x.start >= 0][:count]:
+    sources = ("cmrc2018.train", "drcd.dev", "counterterror_news.train", "ncp_policy.train", "squad2_zh_mt.dev")
+    ours, others = ([x for x in examples if (x.source == "asked") == own and (own or x.source in sources)] for own in (True, False))
+
+    def drawn(number: int, answered: bool) -> list[sets.Example]:
+        """Half of them our own questions, as far as there are any: they are the nearest to what offices ask."""
+        own = [x for x in ours if (x.start >= 0) == answered][: number // 2]
+        return own + [x for x in others if (x.start >= 0) == answered][: number - len(own)]
+
+    kept = drawn(count, True)
+    for x in kept:
         asked.append((x.question, add(x.title, x.context), x.answer))
-    for x in [x for x in people if x.start < 0][: count // 3]:
+    for x in drawn(count // 2, False):
         add(x.title, x.context)
         asked.append((x.question, "", ""))
-    for x in [x for x in people if x.start >= 0][count:]:  # its document stays out
-        if len([a for a in asked if not a[2]]) >= count * 2 // 3:
-            break
-        if not any(d.text == x.context for d in documents.values()):
-            asked.append((x.question, "", ""))
+    texts = {d.text for d in documents.values()}
+    spare = [x for x in others if x.start >= 0 and x.context not in texts]
+    asked += [(x.question, "", "") for x in spare[: count // 4]]  # its document stays out
     made = 0
     for title, body in articles:
         body = body[:1500]

@@ -1,7 +1,13 @@
-"""Reading the training data: one place that knows its files, and that keeps the gold and the benchmarks out of it."""
+"""Reading the training data: one place that knows its files, and that keeps the gold and the benchmarks out of it.
+
+    python -m train.data --data DATA eval/gold/paraphrases.jsonl > paraphrases.jsonl
+
+writes questions kept by reference out with their excerpts, for `python -m eval reader` and `retrieval`.
+"""
 
 from __future__ import annotations
 
+import argparse
 import collections
 import hashlib
 import json
@@ -101,8 +107,8 @@ def raw_reading(data: Path, name: str) -> list[Example]:
 def raw_asked(data: Path, path: Path = ASKED) -> list[Example]:
     """The questions written for this project on excerpts of the texts (``train/asked.jsonl``), source "asked".
 
-    A line names its excerpt by text file, the first 16 hex digits of the article's SHA-256, offset and length; one whose article is
-    not among the texts is left out.
+    A line names its excerpt by text file, the first 16 hex digits of the article's SHA-256, offset and length, so that no news text
+    is in the repository; one whose article is not among the texts is left out.
     """
     rows = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line] if path.exists() else []
     wanted = {(row["text"], row["article"]) for row in rows}
@@ -144,3 +150,17 @@ def character_vocabulary(data: Path, size: int) -> list[str]:
     for c in range(0x21, 0x7F):
         counts[fold(chr(c))] += 1
     return [c for c, _ in counts.most_common() if not c.isspace()][:size]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m train.data", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path, help="questions by reference, as train/asked.jsonl")
+    parser.add_argument("--data", type=Path, required=True, help="the folder with text/")
+    args = parser.parse_args()
+    for number, x in enumerate(raw_asked(args.data, args.file), 1):
+        row = {"id": f"{args.file.stem}-{number}", "title": x.title, "context": x.context, "question": x.question}
+        print(json.dumps({**row, "answers": [x.answer] if x.answer else [], "answerable": bool(x.answer)}, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()
