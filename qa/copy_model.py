@@ -115,15 +115,6 @@ class CopyModel(PreTrainedModel):
             inputs = inputs + self.word_features(words, token_type_ids)
         return self.encoder(inputs_embeds=inputs, attention_mask=attention_mask, token_type_ids=token_type_ids).last_hidden_state
 
-    def _encode_unpadded(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor, words: Tensor | None) -> Tensor:
-        """:meth:`encode` row by row at each row's own length: on a CPU padding costs more than a batch saves."""
-        rows = []
-        for i, width in enumerate(attention_mask.sum(1).tolist()):
-            row = slice(i, i + 1), slice(0, width)
-            hidden = self.encode(input_ids[row], attention_mask[row], token_type_ids[row], None if words is None else words[row])
-            rows.append(F.pad(hidden, (0, 0, 0, input_ids.shape[1] - width)))
-        return torch.cat(rows)
-
     def word_features(self, words: Tensor, token_type_ids: Tensor) -> Tensor:
         """What each character's two words mean, and how near the nearer one comes to any word of the question (DrQA's soft match)."""
         vectors = F.normalize(self.words[words].to(self.word.weight.dtype), dim=-1)
@@ -189,7 +180,7 @@ class CopyModel(PreTrainedModel):
         ``num_beams`` beginnings are kept; every end of each is scored, so the search is exact but for them.
         """
         steps = min(max_new_tokens or self.config.max_answer, self.config.max_answer)
-        hidden = self._encode_unpadded(input_ids, attention_mask, token_type_ids, words)
+        hidden = self.encode(input_ids, attention_mask, token_type_ids, words)
         first = self.decode(hidden, attention_mask, torch.zeros(len(hidden), dtype=torch.long, device=hidden.device), 0)[:, 0]
         begin = self.start_logits(first, hidden, copyable).log_softmax(-1)
         width = input_ids.shape[1]

@@ -114,7 +114,7 @@ def main() -> None:
     parser.add_argument("--answerer", type=Path, default=Path("models/answerer"))
     parser.add_argument("--embedder", type=Path, default=Path("models/embedder"))
     parser.add_argument("--count", type=int, default=150)
-    parser.add_argument("--false-refusals", type=float, default=0.05, help="share of the answerable questions that the threshold may refuse here")
+    parser.add_argument("--false-refusals", type=float, default=0.08, help="share of the answerable questions that the threshold may refuse here")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     documents, asked = corpus(args.data, args.count, Random(args.seed))
