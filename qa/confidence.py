@@ -77,11 +77,9 @@ def features(question: str, span: Span, document: Document) -> tuple[float, ...]
 
 @dataclass(frozen=True)
 class Calibration:
-    """``dense`` is the vectors' share in search, ``search_weight`` the search score's beside the reader's
-    log-probability, ``weights`` the regression (constant first, then :func:`features`)."""
+    """``dense`` is the vectors' share in search, ``weights`` the regression (constant first, then :func:`features`)."""
 
     dense: float = 0.35
-    search_weight: float = 4.0
     weights: tuple[float, ...] = (-2.0, 0.35, 0.1, 1.0, 2.0, -1.0)
     threshold: float = 0.35
 
@@ -92,21 +90,23 @@ class Calibration:
         if not path.is_file():
             return cls()
         row = json.loads(path.read_text("utf-8"))
-        return cls(row["dense"], row["search_weight"], tuple(row["weights"]), row["threshold"])
+        return cls(row["dense"], tuple(row["weights"]), row["threshold"])
 
     def best(self, question: str, spans: Sequence[Span], documents: Mapping[str, Document]) -> Span | None:
-        """The span with the best sum of log-probability and weighed search score; one whose article does not hold
-        the question's year or zone only where no other is left."""
+        """The span of which we are surest; one whose article does not hold the question's year or zone only where no other is left."""
 
         def key(span: Span) -> tuple[bool, float]:
             passage = span.hit.passage
-            return not contradicted(question, passage, documents[passage.doc_id]), span.score + self.search_weight * span.hit.score
+            return not contradicted(question, passage, documents[passage.doc_id]), self._odds(question, span, documents[passage.doc_id])
 
         return max(spans, key=key, default=None)
+
+    def _odds(self, question: str, span: Span, document: Document) -> float:
+        """The logarithm of the odds that ``span`` answers ``question``."""
+        return self.weights[0] + sum(w * f for w, f in zip(self.weights[1:], features(question, span, document), strict=True))
 
     def confidence(self, question: str, span: Span, document: Document) -> float:
         """The chance, between 0 and 1, that ``span`` answers ``question``. A year or zone that the article does
         not hold cuts it to a fifth."""
-        value = self.weights[0] + sum(w * f for w, f in zip(self.weights[1:], features(question, span, document), strict=True))
-        chance = 1 / (1 + math.exp(-value))
+        chance = 1 / (1 + math.exp(-self._odds(question, span, document)))
         return chance * 0.2 if contradicted(question, span.hit.passage, document) else chance

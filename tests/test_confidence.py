@@ -33,7 +33,7 @@ def span(score, search, none=-3.0):
 
 
 def test_search_and_reader_decide_together():
-    calibration = Calibration(search_weight=4.0)
+    calibration = Calibration()
     documents = {"d.txt": DOCUMENT}
     assert calibration.best("甲", [span(-1.0, 0.2), span(-1.5, 0.9)], documents).hit.score == 0.9
     assert calibration.best("甲", [span(-1.0, 0.2), span(-6.0, 0.9)], documents).hit.score == 0.2

@@ -142,12 +142,12 @@ def main() -> None:
     read = [(q, a, answerer.answer(q, retriever.search(q)[:5])) for q, _, a in asked]
     scored = []
     for weight in (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0):
-        rows = [(q, a, Calibration(search_weight=weight).best(q, spans, store.documents)) for q, a, spans in read]
+        rows = [(q, a, max(spans, key=lambda s: s.score + weight * s.hit.score, default=None)) for q, a, spans in read]
         right = np.array([s is not None and bool(a) and same(store.documents[s.hit.passage.doc_id].text[s.start : s.end], a) for _, a, s in rows])
         share = float(right[[bool(a) for _, a, _ in rows]].mean())
         print(f"search weight {weight}: right {share:.3f}")
         scored.append((share, -weight, rows, right))
-    _, negative, rows, right = max(scored, key=lambda s: s[:2])
+    _, _, rows, right = max(scored, key=lambda s: s[:2])
     x = np.array([features(q, s, store.documents[s.hit.passage.doc_id]) if s else (-8.0, -8.0, 0.0, 0.0, 1.0) for q, _, s in rows])
     weights = regression(x, right.astype(float))
     chance = 1 / (1 + np.exp(-(weights[0] + x @ np.array(weights[1:]))))
@@ -158,7 +158,10 @@ def main() -> None:
     threshold = float(np.quantile(chance[~silent], args.false_refusals))
     print(f"threshold {threshold:.3f} refuses {(chance[silent] < threshold).mean():.3f} of those without an answer, "
           f"{(chance[right] < threshold).mean():.3f} of the right answers, {(chance[~silent & ~right] < threshold).mean():.3f} of the wrong ones")
-    row = {"dense": dense, "search_weight": -negative, "weights": weights, "threshold": round(threshold, 3)}
+    row = {"dense": dense, "weights": weights, "threshold": round(threshold, 3)}
+    surest = [(a, Calibration(dense, tuple(weights)).best(q, spans, store.documents)) for q, a, spans in read if a]
+    chosen = [s is not None and same(store.documents[s.hit.passage.doc_id].text[s.start : s.end], a) for a, s in surest]
+    print(f"right by the span of which the fitted confidence is surest, as served: {np.mean(chosen):.3f}")
     (args.answerer / "calibration.json").write_text(json.dumps(row) + "\n", "utf-8")
     print(json.dumps(row))
 
