@@ -34,12 +34,12 @@ leaks: $(VENV)/.ready-dev
 	$(VENV)/bin/python -m train.leaks --data "$(DATA)"
 
 # From data to weights; DATA names the folder with train/, pairs/ and text/ (see train/LOG.md). RUNS keeps checkpoints: the same
-# command goes on from them. A GPU is used where there is one. libtcmalloc, where it is installed, saves a tenth of the time.
+# command goes on from them. A GPU is used where there is one, libtcmalloc where it is installed.
 TRAIN = LD_PRELOAD="$(wildcard /usr/lib/*/libtcmalloc_minimal.so.4)" $(VENV)/bin/python -m
 RUNS ?= runs
 
 train-embedder: $(VENV)/.ready-dev
-	$(TRAIN) train.embedder --data "$(DATA)" --out models/embedder --minutes 15 --lengths 128,128,128,288
+	$(TRAIN) train.embedder --data "$(DATA)" --out models/embedder --run $(RUNS)/embedder --minutes 15 --lengths 128,128,128,288
 
 train-answerer: $(VENV)/.ready-dev
 	test -f $(RUNS)/words/vectors.npy || $(TRAIN) train.words --data "$(DATA)" --out $(RUNS)/words

@@ -92,14 +92,14 @@ def windows(hit: Hit, room: int) -> list[Window]:
 
 
 def native_bfloat16() -> bool:
-    """Whether this CPU multiplies in bfloat16, which reads twice as fast as float32; where it does not, emulation would be slower."""
+    """Whether this CPU multiplies in bfloat16, which reads faster than float32; where it does not, emulation would be slower."""
     import torch
 
     return any(getattr(torch.cpu, name, lambda: False)() for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep freed blocks: returning each large tensor to the system and faulting it in again costs a third of the reading."""
+    """Let glibc keep freed blocks: returning each large tensor to the system and faulting it in again takes longer than the search for the passages."""
     import ctypes
     import sys
 

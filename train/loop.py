@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from multiprocessing import Value
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ class Loop:
     """
 
     def __init__(
-        self, model: nn.Module, lr: float, minutes: float, *, slow: Any = lambda name: False, slow_lr: float = 1.0, warmup: int = 100,
+        self, model: nn.Module, lr: float, minutes: float, *, slow: Callable[[str], bool] = lambda name: False, slow_lr: float = 1.0, warmup: int = 100,
         run: Path | None = None, every: float = 8, log: int = 25,
     ):
         named = list(model.named_parameters())

@@ -72,7 +72,7 @@ def masked(ids: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     return ids.masked_fill(hide, MASK), chosen
 
 
-class Guesser(nn.Module):
+class MaskedLM(nn.Module):
     """The body with a head over the characters, tied to its embedding."""
 
     def __init__(self, body: BertModel):
@@ -117,7 +117,7 @@ def main() -> None:
         body = chinese_body(tokenizer, args.layers) if args.size == "small" else fresh_body(tokenizer)
     ids = torch.from_numpy(character_ids(args.data, tokenizer, args.limit).astype(np.int32))
     held, ids = ids[: len(ids) // 100], ids[len(ids) // 100 :]
-    model = Guesser(body).to(DEVICE).train()
+    model = MaskedLM(body).to(DEVICE).train()
     about = {"parameters": sum(p.numel() for p in body.parameters()), "characters": len(ids)}
     print(json.dumps({**about, **{k: str(v) for k, v in vars(args).items()}}), flush=True)
     old = args.size == "small"

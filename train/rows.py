@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -216,7 +216,7 @@ class Stream(IterableDataset):
     share of in-place questions and how many rows a batch.
     """
 
-    def __init__(self, sampler: RowSampler, plan: Any, progress: Any, seed: int):
+    def __init__(self, sampler: RowSampler, plan: Callable[[float], tuple[int, float, int]], progress: Any, seed: int):
         self.sampler, self.plan, self.progress, self.seed = sampler, plan, progress, seed
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
