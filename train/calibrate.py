@@ -142,7 +142,7 @@ def main() -> None:
     read = [(q, a, answerer.answer(q, retriever.search(q)[:5])) for q, _, a in asked]
 
     def right(chosen: list[Span | None]) -> np.ndarray:
-        texts = [s and store.documents[s.hit.passage.doc_id].text[s.start : s.end] for s in chosen]
+        texts = [store.documents[s.hit.passage.doc_id].text[s.start : s.end] if s else "" for s in chosen]
         return np.array([bool(text and a) and same(text, a) for text, (_, a, _) in zip(texts, read, strict=True)])
 
     def traits(question: str, s: Span | None) -> tuple[float, ...]:

@@ -134,7 +134,8 @@ def main() -> None:
     torch.manual_seed(args.seed)
     rng = Random(args.seed)
     tokenizer = character_tokenizer(sets.character_vocabulary(args.data, 7400))
-    body = chinese_body(tokenizer, args.layers).to(DEVICE).train()
+    body = chinese_body(tokenizer, args.layers).train()
+    torch.nn.Module.to(body, DEVICE)
     sampler = PairSampler(args.data, rng, args.limit)
     loop = Loop(
         body, args.lr, args.minutes, slow=lambda name: "word_embeddings" not in name, slow_lr=args.body_lr, warmup=50,
