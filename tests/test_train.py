@@ -65,8 +65,9 @@ def test_the_gold_is_forbidden_too(data, tmp_path):
 
 def test_our_own_questions_are_found_in_the_texts(data, tmp_path):
     title, body = sets.raw_articles(data, "crud_rag_docs")[3]
-    row = {"text": "crud_rag_docs", "article": hashlib.sha256(body.encode()).hexdigest()[:16], "at": 5, "length": 60, "question": "多少？"}
-    rows = [{**row, "answer": body[20:26]}, {**row, "answer": ""}, {**row, "answer": "没有的"}, {**row, "article": "0" * 16, "answer": body[20:26]}]
+    row = {"text": "crud_rag_docs", "article": hashlib.sha256(body.encode()).hexdigest()[:16], "at": 5, "length": 60}
+    asked = [["多少？", body[20:26], "number"], ["多少？", "", "none"], ["多少？", "没有的", "number"]]
+    rows = [{**row, "questions": asked}, {**row, "article": "0" * 16, "questions": asked}]
     (tmp_path / "asked.jsonl").write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows), "utf-8")
     first, second = sets.raw_asked(data, tmp_path / "asked.jsonl")  # the other two cannot be used
     assert first.context == body[5:65] and first.context.startswith(first.answer, first.start) and first.answer == body[20:26]
@@ -75,8 +76,9 @@ def test_our_own_questions_are_found_in_the_texts(data, tmp_path):
 
 def test_the_shipped_questions_are_whole():
     rows = [json.loads(line) for line in sets.ASKED.read_text("utf-8").split("\n") if line]
-    assert len(rows) > 5000 and {row["text"] for row in rows} <= set(sets.TEXTS)
-    assert all(4 <= len(row["question"]) <= 48 and len(row["answer"]) <= 60 and row["answer"] != row["question"] for row in rows)
+    asked = [question for row in rows for question in row["questions"]]
+    assert len(asked) > 30000 and {row["text"] for row in rows} <= set(sets.TEXTS)
+    assert all(4 <= len(question) <= 48 and len(answer) <= 60 and answer != question for question, answer, _ in asked)
 
 
 def test_missing_data_says_what_to_name(tmp_path):

@@ -108,8 +108,9 @@ def raw_reading(data: Path, name: str) -> list[Example]:
 def raw_asked(data: Path, path: Path = ASKED) -> list[Example]:
     """The questions written for this project on excerpts of the texts (``train/asked.jsonl``), source "asked".
 
-    A line names its excerpt by text file, the first 16 hex digits of the article's SHA-256, offset and length, so that no news text
-    is in the repository; one whose article is not among the texts is left out.
+    A line names an excerpt by text file, the first 16 hex digits of the article's SHA-256, offset and length, so that no news text
+    is in the repository, and holds its ``questions``, each ``[question, answer, kind]``, or one ``question`` with its ``answer``.
+    One whose article is not among the texts is left out.
     """
     rows = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line] if path.exists() else []
     wanted = {(row["text"], row["article"]) for row in rows}
@@ -123,9 +124,10 @@ def raw_asked(data: Path, path: Path = ASKED) -> list[Example]:
     for row in rows:
         title, body = bodies.get((row["text"], row["article"]), ("", ""))
         excerpt = body[row["at"] : row["at"] + row["length"]]
-        start = excerpt.find(row["answer"]) if row["answer"] else -1
-        if excerpt and (start >= 0 or not row["answer"]):
-            found.append(Example("asked", title, excerpt, row["question"], row["answer"], start))
+        for question, answer, *_ in row.get("questions", [(row.get("question"), row.get("answer"))]) if excerpt else ():
+            start = excerpt.find(answer) if answer else -1
+            if start >= 0 or not answer:
+                found.append(Example("asked", title, excerpt, question, answer, start))
     return found
 
 
