@@ -60,6 +60,8 @@ ZH = {
     "evidence": "出处",
     "date": "发布于 {}",
     "meta": "把握 {:.0%} · 用时 {:.2f} 秒",
+    "dates": "按发布日期，",
+    "read": "“{}”指{}",
     "refused": "文档里没有找到答案",
     "looked": "已查找：“{}”",
     "nearest": "最接近的 {} 段",
@@ -84,6 +86,8 @@ EN = {
     "evidence": "Source",
     "date": "Published {}",
     "meta": "{:.0%} confident · {:.2f} s",
+    "dates": "By the date of publication: ",
+    "read": "“{}” is {}",
     "refused": "The documents do not answer this",
     "looked": 'Searched: "{}"',
     "nearest": "The {} nearest passages",
@@ -185,13 +189,19 @@ def answer_html(answer: Answer, assistant: Assistant, view: View = View()) -> st
     """A whole answer: its text with markers, how it was searched, and its evidence beside it; or the refusal."""
     if answer.refused:
         return refusal_html(answer, assistant, view)
-    marks = "".join(f'<a class="jd-cite" href="#{view.card(c)}" aria-label="{view.say("evidence")} {c.marker}">[{c.marker}]</a>' for c in answer.citations)
+    said = "".join(escape(part.text) + "".join(_mark(answer.citations[m - 1], view) for m in part.markers) for part in answer.parts)
     searched = f'<p class="jd-looked">{view.say("rewritten", answer.rewritten)}</p>' if answer.rewritten != answer.question else ""
+    words = "，".join(view.say("read", word, reading) for word, reading in answer.dates)
+    read = f'<p class="jd-looked">{view.say("dates")}{words}</p>' if words else ""
     cards = "".join(evidence_html(c, answer, assistant, view) for c in answer.citations)
     return (
-        f'<div class="jd-pair"><div class="jd-said"><p class="jd-text" lang="zh-CN">{escape(answer.text)}{marks}</p>{searched}{_meta(answer, view)}</div>'
+        f'<div class="jd-pair"><div class="jd-said"><p class="jd-text" lang="zh-CN">{said}</p>{searched}{read}{_meta(answer, view)}</div>'
         f'<div class="jd-cards">{cards}</div></div>'
     )
+
+
+def _mark(c: Citation, view: View) -> str:
+    return f'<a class="jd-cite" href="#{view.card(c)}" aria-label="{view.say("evidence")} {c.marker}">[{c.marker}]</a>'
 
 
 def _meta(answer: Answer, view: View) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 
 from index.text import fold
 from index.types import Hit
+from qa.compose import CONNECTORS, bare
 from qa.types import Answer, Citation
 
 # The list of ymcui/cmrc2018 cmrc2018_evaluate.py; its "……" has two characters, so it never matches one there either.
@@ -181,14 +182,26 @@ def citation_recall(citations: Sequence[Citation], docs: Sequence[str], evidence
 
 
 def offsets_valid(answer: Answer, text_of: Texts) -> float:
-    """1 where every offset checks out: citations and hits quote their documents exactly, and the answer stands in a quote.
+    """1 where every offset checks out: citations and hits quote their documents exactly, and the answer's text is made of nothing but
+    what its citations mark, and the connectors of :mod:`qa.compose`.
 
     A refusal must cite nothing, anything else must cite something.
     """
     if answer.refused != (not answer.citations):
         return 0.0
     quotes = [(c.doc_id, c.start, c.end, c.quote) for c in answer.citations]
-    quotes += [(c.doc_id, c.answer_start, c.answer_end, answer.text) for c in answer.citations]
+    if not answer.refused:
+        by_marker = {c.marker: c for c in answer.citations}
+        named = [marker for part in answer.parts for marker in part.markers]
+        if sorted(named) != sorted(by_marker) or "".join(part.text for part in answer.parts) != answer.text:
+            return 0.0
+        if any(not part.markers and part.text not in CONNECTORS for part in answer.parts):
+            return 0.0
+        first = [(by_marker[part.markers[0]], part.text) for part in answer.parts if part.markers]
+        quotes += [(c.doc_id, c.answer_start, c.answer_end, text) for c, text in first]
+        others = [(by_marker[marker], part.text) for part in answer.parts for marker in part.markers[1:]]
+        if any(bare((text_of(c.doc_id) or "")[c.answer_start : c.answer_end]) != bare(text) for c, text in others):
+            return 0.0
     quotes += [(h.passage.doc_id, h.passage.start, h.passage.end, h.passage.text) for h in answer.hits]
     inside = all(c.start <= c.answer_start and c.answer_end <= c.end for c in answer.citations)
     return float(inside and all(0 <= a < b <= len(text_of(doc) or "") and (text_of(doc) or "")[a:b] == quote for doc, a, b, quote in quotes))

@@ -14,16 +14,18 @@ from qa.types import Answer
 def as_json(answer: Answer) -> str:
     row = asdict(answer)
     row["answer"] = row.pop("text")
-    order = ("question", "rewritten", "answer", "refused", "confidence", "citations", "hits", "seconds", "unsupported")
+    order = ("question", "rewritten", "answer", "refused", "confidence", "parts", "citations", "dates", "hits", "seconds", "unsupported")
     return json.dumps({key: row[key] for key in order}, ensure_ascii=False)
 
 
 def as_text(answer: Answer) -> str:
-    lines = [answer.text if answer.refused else f"{answer.text} [1]"]
+    lines = ["".join(part.text + "".join(f" [{m}]" for m in part.markers) for part in answer.parts) or answer.text]
     if answer.rewritten != answer.question:
         lines.insert(0, f"（按“{answer.rewritten}”查找）")
     for c in answer.citations:
         lines.append(f"\n[{c.marker}] {c.doc_id}《{c.title}》 {c.start}–{c.end}\n    {c.quote}")
+    if answer.dates:
+        lines.append("\n按发布日期：" + "，".join(f"“{word}”指{reading}" for word, reading in answer.dates))
     if answer.unsupported:
         lines.append(f"\n模型写了“{answer.unsupported}”，但文档里没有这样说，不能当作答案。")
     if answer.refused and answer.hits:

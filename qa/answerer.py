@@ -42,6 +42,7 @@ class Span:
     """An answer: offsets in the document of ``hit``; log-probabilities of the span, and of "no answer" in its window.
 
     ``said`` is what a model that writes freely wrote, "" for one that quotes; where no part of the passage says it, the span is empty.
+    ``yes`` are the log-odds that what stands there says yes to the question, for a model that judges; of use where the question asks that.
     """
 
     hit: Hit
@@ -50,10 +51,12 @@ class Span:
     score: float
     none: float
     said: str = ""
+    yes: float = 0.0
 
 
 class Answerer(Protocol):
     name: str
+    judges: bool  # whether its spans say yes or no
 
     def answer(self, question: str, hits: Sequence[Hit]) -> list[Span]:
         """The best spans over all hits, best first; empty where there is nothing to read."""
@@ -128,11 +131,12 @@ class CopyAnswerer:
         except Exception as error:
             raise model_error("answerer", str(folder), error) from error
         self._formatter = Formatter.load(Path(folder), tokenizer.get_vocab())
+        self.judges = self._model.config.verdict
         self._bfloat16 = native_bfloat16()
         keep_freed_memory()
         self.name = f"{Path(folder).name}:{fingerprint(Path(folder))[:12]}"
 
-    def answer(self, question: str, hits: Sequence[Hit], spans: int = 8) -> list[Span]:
+    def answer(self, question: str, hits: Sequence[Hit], spans: int = 24) -> list[Span]:
         """Up to ``spans`` spans over all hits together, best first."""
         import torch
 
@@ -143,9 +147,10 @@ class CopyAnswerer:
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self._bfloat16):
             out = self._model.generate(**batch, num_beams=12, num_return_sequences=spans)
         found = []
-        for row, start, end, score in zip(out.rows.tolist(), out.starts.tolist(), out.ends.tolist(), out.sequences_scores.tolist(), strict=True):
+        columns = (out.rows, out.starts, out.ends, out.sequences_scores, out.yes)
+        for row, start, end, score, yes in zip(*(column.tolist() for column in columns), strict=True):
             at = pieces[row].start - offsets[row]
-            found.append(Span(pieces[row].hit, at + start, at + end, score, float(out.none[row])))
+            found.append(Span(pieces[row].hit, at + start, at + end, score, float(out.none[row]), yes=yes))
         return found
 
 
@@ -164,6 +169,8 @@ class Seq2SeqAnswerer:
     freely and what it wrote is looked for in the passage afterwards (:func:`qa.citations.aligned`). Such a model has no trained
     "no answer": ``Span.none`` is minus infinity.
     """
+
+    judges = False
 
     def __init__(self, model: str | Path, template: str = "t5", grounded: bool = True, beams: int = 3, max_new_tokens: int = 48, max_length: int = 512):
         go_offline()

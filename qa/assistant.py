@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from index.embed import Embedder
 from index.store import PassageStore, default_place, open_or_build
-from index.types import Document
-from qa.answerer import DEFAULT, Answerer, load_answerer
+from index.types import Document, Hit
+from qa.answerer import DEFAULT, Answerer, Span, load_answerer
 from qa.citations import cite, trimmed
+from qa.compose import Said, compose, text_of, wants_verdict
 from qa.confidence import Calibration
+from qa.dates import readings
 from qa.followup import standalone_question
 from qa.retriever import Retriever
-from qa.types import Answer
+from qa.types import Answer, Citation, Part
 
 MAX_QUESTION = 500
 READ = 5  # passages read for one question
@@ -79,20 +82,48 @@ class Assistant:
         question = checked(question)
         asked = standalone_question(question, history) if rewrite else question
         hits = self.retriever.search(asked)
-        spans = self.answerer.answer(asked, hits[:READ])
-        found = self.calibration.best(asked, [span for span in spans if span.start < span.end], self.store.documents)
-        if found is None:
+        spans = self.candidates(asked, hits[:READ])
+        ranked = self.calibration.ranked(asked, [span for span in spans if span.start < span.end], self.store.documents)
+        if not ranked:
             unsupported = spans[0].said if spans else ""
             return Answer(question, asked, REFUSED, (), hits, 0.0, True, time.perf_counter() - began, unsupported=unsupported)
-        passage = found.hit.passage
-        document = self.document(passage.doc_id)
-        confidence = self.calibration.confidence(asked, found, document)
-        start, end = trimmed(document.text, found.start, found.end, passage.start, passage.end)
-        citation = cite(document, passage.title, start, end, passage.start, passage.end, 1)
+        confidence, best = ranked[0]
+        judged = bool(self.calibration.verdict) and self.answerer.judges and wants_verdict(asked)
+        if judged:
+            confidence = self.calibration.judged(asked, best, self.document(best.hit.passage.doc_id))
+        parts, citations = self._cited(compose(asked, ranked, self.store.documents, self.threshold, judged))
         if confidence < self.threshold:
-            return Answer(question, asked, REFUSED, (), hits, confidence, True, time.perf_counter() - began, citation)
-        text = document.text[start:end]
-        return Answer(question, asked, text, (citation,), hits, confidence, False, time.perf_counter() - began)
+            return Answer(question, asked, REFUSED, (), hits, confidence, True, time.perf_counter() - began, citations[0])
+        text = "".join(part.text for part in parts)
+        dates = dict(reading for c in citations for reading in readings(self.document(c.doc_id), c.start, c.end))
+        return Answer(question, asked, text, citations, hits, confidence, False, time.perf_counter() - began, parts=parts, dates=tuple(dates.items()))
+
+    def candidates(self, question: str, hits: Sequence[Hit]) -> list[Span]:
+        """What the answerer finds in ``hits``, with cut words and brackets made whole; empty spans are what no passage says."""
+        found = []
+        for span in self.answerer.answer(question, hits):
+            passage = span.hit.passage
+            if span.start < span.end:
+                start, end = trimmed(self.document(passage.doc_id).text, span.start, span.end, passage.start, passage.end)
+                span = replace(span, start=start, end=end)
+            found.append(span)
+        return found
+
+    def _cited(self, pieces: Sequence[Said]) -> tuple[tuple[Part, ...], tuple[Citation, ...]]:
+        """The answer's parts, and a citation for every span of them, numbered from 1."""
+        parts: list[Part] = []
+        citations: list[Citation] = []
+        for piece in pieces:
+            if piece.connector:
+                parts.append(Part(piece.connector))
+            first = len(citations) + 1
+            for span in piece.spans:
+                passage = span.hit.passage
+                document = self.document(passage.doc_id)
+                low, high = min(span.start, passage.start), max(span.end, passage.end)  # an item of a list may lie beyond the passage
+                citations.append(cite(document, passage.title, span.start, span.end, low, high, len(citations) + 1))
+            parts.append(Part(text_of(piece.spans[0], self.store.documents), tuple(range(first, len(citations) + 1))))
+        return tuple(parts), tuple(citations)
 
     def stream(self, question: str, history: Sequence[tuple[str, str]] = (), rewrite: bool = True) -> Generator[str, None, Answer]:
         """The answer's text in pieces. The generator's return value is the whole :class:`Answer`."""

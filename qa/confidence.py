@@ -18,6 +18,8 @@ from index.lexical import load_synonyms, tokens
 from index.text import fold
 from index.types import Document, Passage
 from qa.answerer import Span
+from qa.citations import proving_span
+from qa.dates import clash
 
 _YEAR = re.compile(r"(?:19|20)\d\d(?=年|[ 　]|$)")
 _ZONES = "综保区|经开区|高新区|开发区|自贸区|保税区"
@@ -68,28 +70,67 @@ def unheard(question: str, passage: Passage, document: Document) -> float:
     return sum(not any(token in part for part in said) for token in asked) / len(asked) if asked else 1.0
 
 
-def coverage(question: str, passage: Passage) -> float:
-    """The share of the question's tokens, question words left out, that the passage, its title or heading hold."""
+def coverage(question: str, *texts: str) -> float:
+    """The share of the question's tokens, question words left out, that the ``texts`` hold together."""
     asked = _asked(question)
-    if not asked:
-        return 0.0
-    return len(asked & set(tokens("\n".join((passage.title, passage.heading, passage.text))))) / len(asked)
+    return len(asked & set(tokens("\n".join(texts)))) / len(asked) if asked else 0.0
+
+
+# One of these asked for where the other is told of: another measure than the one asked about.
+OPPOSITES = tuple(
+    tuple(pair.split()) for pair in (
+        "进口 出口", "增长 下降", "最高 最低", "上半年 下半年", "今年 去年", "男 女", "增加 减少", "第一 第二", "开工 竣工", "城镇 农村", "首次 末次",
+        "最大 最小", "投资 贷款", "收入 支出", "省级 市级", "国家级 省级", "上午 下午", "春季 秋季", "东部 西部", "成立 撤销", "学生 老师", "利润 亏损",
+    )
+)
+
+
+def opposed(question: str, said: str) -> bool:
+    """Whether ``said`` tells of the opposite of what ``question`` asks about, and not of that itself."""
+    question, said = (fold(text).replace("进出口", "") for text in (question, said))
+    return any(
+        mine in question and theirs not in question and theirs in said and mine not in said for a, b in OPPOSITES for mine, theirs in ((a, b), (b, a))
+    )
+
+
+_COUNT = re.compile("多少|几(?!乎|率|何)|多[大长高宽重]")
+_WHEN = re.compile("什么时候|啥时候|何时|哪天|哪一?年|哪个?月|几月|几号|几点")
+_FIGURE = re.compile("[0-9零一二三四五六七八九十百千万亿两半]")
+_TIME = re.compile("[0-9年月日号时点周天季初末底前后]")
+
+
+def unfit(question: str, answer: str) -> bool:
+    """Whether ``answer`` holds no figure where ``question`` asks for one, or no time where it asks for a time."""
+    question, answer = fold(question), fold(answer)
+    if _WHEN.search(question):
+        return not _TIME.search(answer)
+    return bool(_COUNT.search(question)) and not _FIGURE.search(answer)
 
 
 def features(question: str, span: Span, document: Document) -> tuple[float, ...]:
-    """Reader's odds against "no answer" and log-probability (both held to ±8), search score, coverage, what is unheard of."""
+    """What speaks for and against ``span``: the reader's odds against "no answer" and its log-probability (both held to ±8), the search
+    score; the question's coverage by passage and by proving sentence, each with title and heading, what the document never says;
+    another time, the opposite measure, the wrong kind of answer."""
     odds = span.score - span.none if math.isfinite(span.none) else span.score
     passage = span.hit.passage
-    return max(-8.0, min(8.0, odds)), max(-8.0, span.score), span.hit.score, coverage(question, passage), unheard(question, passage, document)
+    a, b = proving_span(document.text, span.start, span.end, passage.start, passage.end)
+    said, around = document.text[a:b], (passage.title, passage.heading)
+    return (
+        max(-8.0, min(8.0, odds)), max(-8.0, span.score), span.hit.score,
+        coverage(question, passage.text, *around), coverage(question, said, *around), unheard(question, passage, document),
+        float(clash(question, said, document)), float(opposed(question, said)), float(unfit(question, document.text[span.start : span.end])),
+    )
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """``dense`` is the vectors' share in search, ``weights`` the regression (constant first, then :func:`features`)."""
+    """``dense`` is the vectors' share in search, ``weights`` the regression (constant first, then :func:`features`); ``verdict`` the one
+    for yes and no, with the size of the verdict's odds after the features."""
 
     dense: float = 0.35
-    weights: tuple[float, ...] = (-2.0, 0.35, 0.1, 1.0, 2.0, -1.0)
+    weights: tuple[float, ...] = (-2.0, 0.35, 0.1, 1.0, 1.0, 1.0, -1.0, -1.0, -0.5, -0.5)
     threshold: float = 0.35
+    verdict: tuple[float, ...] = ()
 
     @classmethod
     def load(cls, folder: Path) -> Calibration:
@@ -98,23 +139,28 @@ class Calibration:
         if not path.is_file():
             return cls()
         row = json.loads(path.read_text("utf-8"))
-        return cls(row["dense"], tuple(row["weights"]), row["threshold"])
+        return cls(row["dense"], tuple(row["weights"]), row["threshold"], tuple(row.get("verdict", ())))
 
-    def best(self, question: str, spans: Sequence[Span], documents: Mapping[str, Document]) -> Span | None:
-        """The span of which we are surest; one whose article does not hold the question's year or zone only where no other is left."""
+    def ranked(self, question: str, spans: Sequence[Span], documents: Mapping[str, Document]) -> list[tuple[float, Span]]:
+        """``(confidence, span)``, the surest first; one whose article does not hold the question's year or zone only after all others.
 
-        def key(span: Span) -> tuple[bool, float]:
-            passage = span.hit.passage
-            return not contradicted(question, passage, documents[passage.doc_id]), self._odds(question, span, documents[passage.doc_id])
+        A confidence is the chance, between 0 and 1, that the span answers ``question``; such a year or zone cuts it to a fifth.
+        """
+        found = []
+        for span in spans:
+            document = documents[span.hit.passage.doc_id]
+            chance = _chance(self.weights, features(question, span, document))
+            against = contradicted(question, span.hit.passage, document)
+            found.append((not against, chance * (0.2 if against else 1.0), span))
+        found.sort(key=lambda row: row[:2], reverse=True)
+        return [(chance, span) for _, chance, span in found]
 
-        return max(spans, key=key, default=None)
+    def judged(self, question: str, span: Span, document: Document) -> float:
+        """The chance that what ``span`` says of yes or no is right."""
+        chance = _chance(self.verdict, (*features(question, span, document), min(8.0, abs(span.yes))))
+        return chance * (0.2 if contradicted(question, span.hit.passage, document) else 1.0)
 
-    def _odds(self, question: str, span: Span, document: Document) -> float:
-        """The logarithm of the odds that ``span`` answers ``question``."""
-        return self.weights[0] + sum(w * f for w, f in zip(self.weights[1:], features(question, span, document), strict=True))
 
-    def confidence(self, question: str, span: Span, document: Document) -> float:
-        """The chance, between 0 and 1, that ``span`` answers ``question``. A year or zone that the article does
-        not hold cuts it to a fifth."""
-        chance = 1 / (1 + math.exp(-self._odds(question, span, document)))
-        return chance * 0.2 if contradicted(question, span.hit.passage, document) else chance
+def _chance(weights: Sequence[float], traits: Sequence[float]) -> float:
+    odds = weights[0] + sum(w * f for w, f in zip(weights[1:], traits, strict=True))
+    return 1 / (1 + math.exp(-max(-30.0, min(30.0, odds))))

@@ -4,7 +4,8 @@ The encoder reads ``[CLS] question [SEP] title [SEP] passage [SEP]`` in characte
 The decoder writes the answer one character at a time; its first step points at any
 passage position (or at "no answer"), every later step either copies the next source
 character or ends. So whatever it generates is a contiguous span of its input, with
-a proper probability over all spans and "no answer".
+a proper probability over all spans and "no answer". For a question of yes or no it
+points at the sentence that decides, and says which of the two it shows.
 
 Sources: pointer networks (Vinyals et al. 2015), CopyNet (Gu et al. 2016); the "no
 answer" option after Clark & Gardner (2018); exact-match features after DrQA (Chen et
@@ -28,7 +29,8 @@ ALIKE = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.99)  # cosines that part the level
 
 class CopyConfig(PreTrainedConfig):
     """Shapes of a :class:`CopyModel`. ``match_types`` is the number of ``token_type_ids``; ``words`` the number of
-    two-character words with fixed vectors of ``word_size`` (:mod:`train.words`), 0 for a model without them."""
+    two-character words with fixed vectors of ``word_size`` (:mod:`train.words`), 0 for a model without them; ``verdict`` whether
+    it says yes or no."""
 
     model_type = "judian-copy"
     is_encoder_decoder = True
@@ -42,6 +44,7 @@ class CopyConfig(PreTrainedConfig):
     match_types: int = 6
     words: int = 0
     word_size: int = 96
+    verdict: bool = False
     max_answer: int = 64
     pad_token_id: int = 0
     bos_token_id: int = 2
@@ -62,7 +65,8 @@ class SpanOutput:
 
     ``rows`` says which input a span comes from, ``starts``/``ends`` its token positions there,
     ``sequences_scores`` its log-probability; ``none`` ``(rows,)`` is the log-probability of "no
-    answer" in each input.
+    answer" in each input. ``yes`` ``(k,)`` are the odds, as a logarithm, that what stands there says yes to the question
+    (0 for a model that does not say).
     """
 
     sequences: Tensor
@@ -71,6 +75,7 @@ class SpanOutput:
     starts: Tensor
     ends: Tensor
     none: Tensor
+    yes: Tensor
 
 
 class CopyModel(PreTrainedModel):
@@ -97,6 +102,8 @@ class CopyModel(PreTrainedModel):
         self.previous = nn.Linear(d, d)
         self.query, self.key = nn.Linear(d, d), nn.Linear(d, d)
         self.none, self.go_on = nn.Linear(d, 1), nn.Linear(d, 1)
+        if config.verdict:
+            self.judge = nn.Sequential(nn.Linear(2 * d, d), nn.GELU(), nn.Linear(d, 1))
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -145,14 +152,19 @@ class CopyModel(PreTrainedModel):
         scores = (self.query(first)[:, None] * self.key(hidden)).sum(-1).float() / hidden.shape[2] ** 0.5
         return torch.cat([scores.masked_fill(~copyable, -1e4), self.none(first).float()], -1)
 
+    def verdicts(self, first: Tensor, begun: Tensor) -> Tensor:
+        """``(n,)`` float32 log-odds of yes, of the first decoder states and the source states ``(n, hidden)`` at which a proof begins."""
+        return self.judge(torch.cat([first, begun], -1))[:, 0].float()
+
     def forward(
-        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor, copyable: Tensor,
-        starts: Tensor, lengths: Tensor, also: Tensor | None = None, words: Tensor | None = None, **_: object,
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor, copyable: Tensor, starts: Tensor, lengths: Tensor,
+        also: Tensor | None = None, words: Tensor | None = None, yes: Tensor | None = None, **_: object,
     ) -> ModelOutput:
         """The training loss: the answer's negative log-likelihood, averaged over the batch.
 
         ``copyable`` ``(batch, source)`` bool marks the passage; ``starts``, ``lengths`` ``(batch,)`` the answer,
-        with length 0 for "no answer"; ``also`` ``(batch, source)`` bool further places where the same text stands.
+        with length 0 for "no answer"; ``also`` ``(batch, source)`` bool further places where the same text stands. ``yes``
+        ``(batch,)`` is 1 or 0 for a question of yes or no, whose answer is then only begun, and -1 for others.
         """
         answered = lengths > 0
         steps = max(int(lengths.max()), 1)
@@ -168,7 +180,13 @@ class CopyModel(PreTrainedModel):
         step = torch.arange(go_on.shape[1], device=go_on.device)[None]
         ends = F.binary_cross_entropy_with_logits(go_on, (step < lengths[:, None] - 1).float(), reduction="none")
         end = (ends * (step < lengths[:, None])).sum(-1)
-        return ModelOutput(loss=(start + end).mean(), start_loss=start.mean().detach(), end_loss=end.sum().detach() / answered.sum().clamp(min=1))
+        verdict = torch.zeros_like(start)
+        if yes is not None and self.config.verdict:
+            odds = self.verdicts(states[:, 0], hidden[torch.arange(len(starts), device=starts.device), starts.clamp(max=hidden.shape[1] - 1)])
+            verdict = F.binary_cross_entropy_with_logits(odds, yes.clamp(min=0).float(), reduction="none") * (yes >= 0)
+            end = end * (yes < 0)
+        loss = (start + end + verdict).mean()
+        return ModelOutput(loss=loss, start_loss=start.mean().detach(), end_loss=end.sum().detach() / answered.sum().clamp(min=1))
 
     @torch.no_grad()
     def generate(  # type: ignore[override]
@@ -195,10 +213,11 @@ class CopyModel(PreTrainedModel):
         beam, last = top.indices // steps, top.indices % steps
         rows, starts = rows[beam], starts[beam]
         ends = starts + last + 1
+        yes = self.verdicts(first[rows], hidden[rows, starts]) if self.config.verdict else torch.zeros(len(rows), device=hidden.device)
         sequences = torch.full((len(rows), int((ends - starts).max())), self.config.pad_token_id, device=input_ids.device)
         for i, (row, start, end) in enumerate(zip(rows.tolist(), starts.tolist(), ends.tolist(), strict=True)):
             sequences[i, : end - start] = input_ids[row, start:end]
-        return SpanOutput(sequences=sequences, sequences_scores=top.values, rows=rows, starts=starts, ends=ends, none=begin[:, -1])
+        return SpanOutput(sequences=sequences, sequences_scores=top.values, rows=rows, starts=starts, ends=ends, none=begin[:, -1], yes=yes)
 
 
 AutoConfig.register("judian-copy", CopyConfig, exist_ok=True)

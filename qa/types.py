@@ -25,14 +25,24 @@ class Citation:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A piece of an answer's text: what the citations numbered ``markers`` say, word for word as the first of them; or, without markers,
+    one of the few connectors of :data:`qa.compose.CONNECTORS`."""
+
+    text: str
+    markers: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Answer:
-    """``text`` is a quote from ``citations``, or, where ``refused``, a sentence that says so (then no citation).
+    """``text`` is made of quotes from ``citations`` alone, ``parts`` says how; or, where ``refused``, a sentence that says so (then neither).
 
     ``rewritten`` is the question as it was searched: the same as ``question`` unless it leaned on
     an earlier turn. ``confidence`` is between 0 and 1, ``seconds`` the time the whole answer took.
     ``withheld`` is what a refusal would have cited, had it been surer: for measuring, and the nearest
     passage to show; never an answer. None where an answer is given or nothing was found. ``unsupported``
-    is what a model that may write freely wrote although no passage says so, "" otherwise: no answer either.
+    is what a model that may write freely wrote although no passage says so, "" otherwise: no answer either. ``dates`` says how words
+    of time in the quotes (今年, 8月) were read by the documents' dates: ``(word, reading)``.
     """
 
     question: str
@@ -45,3 +55,9 @@ class Answer:
     seconds: float
     withheld: Citation | None = None
     unsupported: str = ""
+    parts: tuple[Part, ...] = ()
+    dates: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.citations and not self.parts:  # one quote
+            object.__setattr__(self, "parts", (Part(self.text, tuple(c.marker for c in self.citations)),))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from qa import Assistant, QuestionError
+from qa.compose import CONNECTORS
 
 ROOT = Path(__file__).resolve().parent.parent
 pytestmark = pytest.mark.skipif(not (ROOT / "models/answerer/config.json").exists(), reason="no shipped weights in models/answerer")
@@ -22,8 +23,10 @@ def assert_exact(assistant, answer):
         p = hit.passage
         assert assistant.document(p.doc_id).text[p.start : p.end] == p.text
     if not answer.refused:
-        c = answer.citations[0]
-        assert answer.text == assistant.document(c.doc_id).text[c.answer_start : c.answer_end]
+        assert "".join(part.text for part in answer.parts) == answer.text
+        for part in answer.parts:
+            c = answer.citations[part.markers[0] - 1] if part.markers else None
+            assert part.text == assistant.document(c.doc_id).text[c.answer_start : c.answer_end] if c else part.text in CONNECTORS
     assert answer.refused == (not answer.citations) and 0 <= answer.confidence <= 1
 
 

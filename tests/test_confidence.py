@@ -1,6 +1,6 @@
 from index.types import Document, Hit, Passage
 from qa.answerer import Span
-from qa.confidence import Calibration, contradicted, coverage, unheard
+from qa.confidence import Calibration, contradicted, coverage, opposed, unfit, unheard
 
 TEXT = "2021年，南昌综保区进出口总额突破210亿元。九江共青城高新区建设加快。全国综保区排名第40位。"
 DOCUMENT = Document("d.txt", "题", TEXT, "d.txt", {"date": "2022-01-17"})
@@ -18,9 +18,9 @@ def test_named_ones_and_synonyms_do_not():
 
 
 def test_coverage_counts_what_is_asked_about():
-    assert coverage("南昌综保区2021年进出口总额是多少？", PASSAGE) > 0.7
-    assert coverage("红烧肉怎么做好吃", PASSAGE) == 0.0 == coverage("😀", PASSAGE)
-    assert 0 < coverage("南昌综保区2021年旅客吞吐量", PASSAGE) < 1
+    assert coverage("南昌综保区2021年进出口总额是多少？", TEXT) > 0.7
+    assert coverage("红烧肉怎么做好吃", TEXT) == 0.0 == coverage("😀", TEXT)
+    assert 0 < coverage("南昌综保区2021年旅客吞吐量", TEXT, "题") < 1
 
 
 def test_unheard_counts_what_the_document_never_says():
@@ -35,9 +35,20 @@ def span(score, search, none=-3.0):
 def test_search_and_reader_decide_together():
     calibration = Calibration()
     documents = {"d.txt": DOCUMENT}
-    assert calibration.best("甲", [span(-1.0, 0.2), span(-1.5, 0.9)], documents).hit.score == 0.9
-    assert calibration.best("甲", [span(-1.0, 0.2), span(-6.0, 0.9)], documents).hit.score == 0.2
-    assert calibration.best("甲", [], documents) is None
+    assert best(calibration, "甲", [span(-1.0, 0.2), span(-1.5, 0.9)], documents).hit.score == 0.9
+    assert best(calibration, "甲", [span(-1.0, 0.2), span(-6.0, 0.9)], documents).hit.score == 0.2
+    assert calibration.ranked("甲", [], documents) == []
+
+
+def best(calibration, question, spans, documents):
+    return calibration.ranked(question, spans, documents)[0][1]
+
+
+def test_the_opposite_and_the_wrong_kind_of_answer_are_seen():
+    assert opposed("去年出口了多少？", "全年进口10亿元。") and not opposed("去年出口了多少？", "进口10亿元，出口20亿元。")
+    assert not opposed("进出口总额", "出口10亿元") and not opposed("总额多少", "出口10亿元")
+    assert unfit("有多少家企业？", "重点企业") and not unfit("有多少家企业？", "三百多家")
+    assert unfit("什么时候投产？", "吉利") and not unfit("什么时候投产？", "８月底") and not unfit("为什么投产？", "吉利")
 
 
 def test_a_contradicted_span_gives_way_to_any_other():
@@ -45,14 +56,19 @@ def test_a_contradicted_span_gives_way_to_any_other():
     other = Passage("e#0", "e.txt", "题", "", text, 0, len(text))
     documents = {"d.txt": DOCUMENT, "e.txt": Document("e.txt", "题", text, "e.txt")}
     wrong = Span(Hit(other, 0.9, 1), 0, 5, -0.1, -3.0)
-    best = Calibration().best("南昌综保区2021年进出口总额是多少？", [wrong, span(-4.0, 0.5)], documents)
-    assert best.hit.passage.doc_id == "d.txt"
-    assert Calibration().best("南昌综保区2021年进出口总额是多少？", [wrong], documents) == wrong
+    question = "南昌综保区2021年进出口总额是多少？"
+    assert best(Calibration(), question, [wrong, span(-4.0, 0.5)], documents).hit.passage.doc_id == "d.txt"
+    assert best(Calibration(), question, [wrong], documents) == wrong
 
 
 def test_confidence_falls_with_contradiction_and_stays_a_chance():
     calibration = Calibration()
-    right = calibration.confidence("南昌综保区2021年进出口总额是多少？", span(-0.5, 0.9), DOCUMENT)
-    wrong = calibration.confidence("南昌综保区2019年进出口总额是多少？", span(-0.5, 0.9), DOCUMENT)
+    documents = {"d.txt": DOCUMENT}
+
+    def chance(question, found):
+        return calibration.ranked(question, [found], documents)[0][0]
+
+    right = chance("南昌综保区2021年进出口总额是多少？", span(-0.5, 0.9))
+    wrong = chance("南昌综保区2019年进出口总额是多少？", span(-0.5, 0.9))
     assert 0 < wrong < 0.3 * right < 1
-    assert 0 <= calibration.confidence("x", span(-99.0, 0.0, 0.0), DOCUMENT) < 0.05
+    assert 0 <= chance("x", span(-99.0, 0.0, 0.0)) < 0.05

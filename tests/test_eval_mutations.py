@@ -109,20 +109,20 @@ MUTATIONS = {
     "a wrong citation twice beside the right one": (first(lambda a: replace(a, citations=(*a.citations, FROM_C, FROM_C))), {"citation_precision": (3 + 1 / 3) / 4}),
     "the right citation twice": (first(lambda a: replace(a, citations=a.citations * 2)), UNTOUCHED),
     # 0亿元 for 10亿元: segments 亿, 元 of 3 and 3; characters 0亿元 of 3 and 4
-    "the first character dropped": (first(lambda a: replace(cited(a, answer_start=a.citations[0].answer_start + 1), text="0亿元")), WRONG_NUMBER | {"f1": (3 + 4 / 6) / 4, "rouge_l": (3 + 6 / 7) / 4}),
+    "the first character dropped": (first(lambda a: replace(cited(a, answer_start=a.citations[0].answer_start + 1), text="0亿元", parts=())), WRONG_NUMBER | {"f1": (3 + 4 / 6) / 4, "rouge_l": (3 + 6 / 7) / 4}),
     # 10亿 for 10亿元: segments 10, 亿 of 2 and 3; still right by the lenient rule
     "the last character dropped": (
-        first(lambda a: replace(cited(a, answer_end=a.citations[0].answer_end - 1), text="10亿")),
+        first(lambda a: replace(cited(a, answer_end=a.citations[0].answer_end - 1), text="10亿", parts=())),
         {"exact": 3 / 4, "contains": 3 / 4, "f1": (3 + 4 / 5) / 4, "rouge_l": (3 + 6 / 7) / 4},
     ),
     # 20亿元 for 10亿元, truly cited
     "another number": (
-        first(lambda a: replace(a, text="20亿元", citations=(FROM_B,))),
+        first(lambda a: replace(a, text="20亿元", parts=(), citations=(FROM_B,))),
         WRONG_NUMBER | {"f1": (3 + 4 / 6) / 4, "rouge_l": (3 + 6 / 8) / 4, "citation_hit": 3 / 4, "citation_precision": 3 / 4},
     ),
     # 甲区今年出口10亿元 for 10亿元: segments 3 of 9 and 3, characters 4 of 10 and 4; right, for it is just 2.5 times as long
     "a whole clause for an answer": (
-        first(lambda a: replace(cited(a, answer_start=0, answer_end=10), text="甲区今年出口10亿元")),
+        first(lambda a: replace(cited(a, answer_start=0, answer_end=10), text="甲区今年出口10亿元", parts=())),
         {"exact": 3 / 4, "f1": (3 + 6 / 12) / 4, "rouge_l": (3 + 8 / 14) / 4},
     ),
     "all refused": (answered(refused), ALL_REFUSED | {"candidate_right": 0.0, "risk": 1.0}),

@@ -29,7 +29,7 @@ from train.rows import Row, RowSampler, Stream
 
 
 def exact_matches(model: CopyModel, rows: list[Row], formatter: Formatter, size: int) -> dict[str, float]:
-    """Share of answerable rows answered exactly, and of unanswerable rows left unanswered."""
+    """Share of answerable rows answered exactly (or rightly with yes or no), and of unanswerable rows left unanswered."""
     model.eval()
     right: dict[bool, list[bool]] = {True: [], False: []}
     for row in rows:
@@ -38,9 +38,22 @@ def exact_matches(model: CopyModel, rows: list[Row], formatter: Formatter, size:
             out = model.generate(**{name: value.to(DEVICE) for name, value in batch.items()}, num_return_sequences=1)
         silent = out.none[0] > out.sequences_scores[0]
         said = row.passage[int(out.starts[0]) - offsets[0] : int(out.ends[0]) - offsets[0]]
-        right[bool(row.starts)].append(bool(silent) if not row.starts else sets.normalised(said) == sets.normalised(row.answer))
+        if row.yes >= 0:
+            right[True].append((float(out.yes[0]) > 0) == bool(row.yes))
+        else:
+            right[bool(row.starts)].append(bool(silent) if not row.starts else sets.normalised(said) == sets.normalised(row.answer))
     model.train()
     return {name: round(float(np.mean(right[key])), 3) for key, name in ((True, "exact"), (False, "silent")) if right[key]}
+
+
+def with_verdict(model: CopyModel) -> CopyModel:
+    """``model`` with a head for yes and no, if it has none yet."""
+    if model.config.verdict:
+        return model
+    model.config.verdict = True
+    new = CopyModel(model.config)
+    new.load_state_dict(model.state_dict(), strict=False)
+    return new
 
 
 def with_words(model: CopyModel, table: np.ndarray) -> CopyModel:
@@ -121,6 +134,7 @@ def main() -> None:
     if args.words:
         formatter = Formatter.load(args.words, tokenizer.get_vocab())
         model = with_words(model, np.load(args.words / "vectors.npy"))
+    model = with_verdict(model)
     torch.nn.Module.to(model, DEVICE).train()
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):

@@ -1,9 +1,9 @@
-"""Fit search share, confidence and threshold for one set of weights, on held-out training questions.
+"""Fit search share, confidences and threshold for one set of weights, on held-out training questions.
 
     python -m train.calibrate --data DATA --answerer models/answerer --embedder models/embedder
 
 A corpus of contexts that were never trained on; people's questions on them, in-place ones,
-adversarial ones without an answer, near misses, and questions whose document is taken out of the corpus.
+adversarial ones without an answer, near misses, questions whose document is taken out of the corpus, and questions of yes and no.
 Writes ``calibration.json`` beside the answerer's weights.
 """
 
@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,14 +26,16 @@ from index.store import PassageStore, searchable
 from index.text import sentences
 from index.types import Document, Manifest
 from qa.answerer import Span, load_answerer
+from qa.assistant import READ, Assistant
+from qa.compose import text_of
 from qa.confidence import Calibration, features
 from qa.retriever import Retriever
 from train import data as sets
 from train.questions import make
 from train.rows import is_dev, near_miss
 
-FIRST = 6.0  # the search score's weight beside the reader's log-probability in the choice that the confidence is fitted on
-Asked = tuple[str, str, str]  # question, document id, answer ("" where there is none)
+VERDICTS = ("yes", "no", "unknown")
+Asked = tuple[str, str, str, str]  # question, document id, answer ("" where there is none), kind
 
 
 def corpus(data: Path, count: int, rng: Random) -> tuple[list[Document], list[Asked]]:
@@ -50,7 +54,8 @@ def corpus(data: Path, count: int, rng: Random) -> tuple[list[Document], list[As
         return known or key
 
     sources = ("cmrc2018.train", "drcd.dev", "counterterror_news.train", "ncp_policy.train", "squad2_zh_mt.dev")
-    ours, others = ([x for x in examples if (x.source == "asked") == own and (own or x.source in sources)] for own in (True, False))
+    ours = [x for x in examples if x.source == "asked" and x.kind not in ("yes", "no", "unknown", "item")]
+    others = [x for x in examples if x.source in sources]
 
     def drawn(number: int, answered: bool) -> list[sets.Example]:
         """Half of them our own questions, as far as there are any: they are the nearest to what offices ask."""
@@ -58,13 +63,13 @@ def corpus(data: Path, count: int, rng: Random) -> tuple[list[Document], list[As
         return own + [x for x in others if (x.start >= 0) == answered][: number - len(own)]
 
     for x in drawn(count, True):
-        asked.append((x.question, add(x.title, x.context), x.answer))
+        asked.append((x.question, add(x.title, x.context), x.answer, x.kind))
     for x in drawn(count // 2, False):
         add(x.title, x.context)
-        asked.append((x.question, "", ""))
+        asked.append((x.question, "", "", x.kind))
     texts = {d.text for d in documents.values()}
     spare = [x for x in others if x.start >= 0 and x.context not in texts]
-    asked += [(x.question, "", "") for x in spare[: count // 4]]  # its document stays out
+    asked += [(x.question, "", "", "") for x in spare[: count // 4]]  # its document stays out
     made = 0
     for title, body in articles:
         body = body[:1500]
@@ -75,13 +80,15 @@ def corpus(data: Path, count: int, rng: Random) -> tuple[list[Document], list[As
             draw = rng.random()
             if draw < 0.3 and (missed := near_miss(question[0], title + body, rng.choice(articles)[1], rng)):
                 add(title, body)
-                asked.append((missed, "", ""))
+                asked.append((missed, "", "", ""))
             elif draw < 0.4:  # its document stays out
-                asked.append((question[0], "", ""))
+                asked.append((question[0], "", "", ""))
             else:
-                asked.append((question[0], add(title, body), body[s + question[1] : s + question[2]]))
+                asked.append((question[0], add(title, body), body[s + question[1] : s + question[2]], ""))
         elif made >= count:
             break
+    for x in sets.raw_asked(data, sets.HELD):
+        asked.append((x.question, add(x.title, x.context), x.answer, x.kind))
     return list(documents.values()), asked
 
 
@@ -89,6 +96,14 @@ def same(said: str, answer: str) -> bool:
     """Whether a span counts as the answer: equal, or one holds the other and is at most 2.5 times as long."""
     a, b = sets.normalised(said), sets.normalised(answer)
     return bool(a and b) and (a == b or ((a in b or b in a) and max(len(a), len(b)) <= 2.5 * min(len(a), len(b))))
+
+
+def best_of_each(spans: Sequence[Span]) -> list[Span]:
+    """The most probable span of each passage."""
+    found: dict[str, Span] = {}
+    for span in sorted(spans, key=lambda s: -s.score):
+        found.setdefault(span.hit.passage.id, span)
+    return list(found.values())
 
 
 def regression(x: np.ndarray, y: np.ndarray) -> list[float]:
@@ -123,13 +138,13 @@ def main() -> None:
     texts = [searchable(p) for p in passages]
     manifest = Manifest(1, embedder.name, embedder.dim, 320, 0, {}, len(passages), {})
     store = PassageStore(documents, passages, embedder.encode(texts), LexicalIndex.build(texts), manifest)
-    print(f"{len(documents)} documents, {len(passages)} passages, {len(asked)} questions, {sum(not a for _, _, a in asked)} without an answer")
+    print(f"{len(documents)} documents, {len(passages)} passages, {len(asked)} questions, {sum(not a for _, _, a, _ in asked)} without an answer")
 
     best = (0.0, 0.0, 0.0)
     for dense in (0.0, 0.2, 0.35, 0.5, 0.65, 1.0):
         retriever = Retriever(store, embedder, dense)
         ranks = []
-        for question, doc, answer in asked:
+        for question, doc, answer, _ in asked:
             if answer:
                 found = [h.rank for h in retriever.search(question, 10) if h.passage.doc_id == doc and answer in h.passage.text]
                 ranks.append(found[0] if found else 99)
@@ -139,30 +154,51 @@ def main() -> None:
         best = max(best, (at5 + at1 / 2, dense, at5))
     dense = best[1]
     retriever, answerer = Retriever(store, embedder, dense), load_answerer(args.answerer)
-    read = [(q, a, answerer.answer(q, retriever.search(q)[:5])) for q, _, a in asked]
+    assistant = Assistant(store, retriever, answerer, Calibration(dense))
+    read = [(row, assistant.candidates(row[0], retriever.search(row[0])[:READ])) for row in asked]
+    plain = [(q, answer, spans) for (q, _, answer, kind), spans in read if kind not in VERDICTS]
 
-    def right(chosen: list[Span | None]) -> np.ndarray:
-        texts = [store.documents[s.hit.passage.doc_id].text[s.start : s.end] if s else "" for s in chosen]
-        return np.array([bool(text and a) and same(text, a) for text, (_, a, _) in zip(texts, read, strict=True)])
+    def right(span: Span, answer: str) -> bool:
+        return bool(answer) and same(text_of(span, store.documents), answer)
 
-    def traits(question: str, s: Span | None) -> tuple[float, ...]:
-        return features(question, s, store.documents[s.hit.passage.doc_id]) if s else (-8.0, -8.0, 0.0, 0.0, 1.0)
+    def traits(question: str, span: Span) -> tuple[float, ...]:
+        return features(question, span, store.documents[span.hit.passage.doc_id])
 
-    first = [max(spans, key=lambda s: s.score + FIRST * s.hit.score, default=None) for _, _, spans in read]
-    weights = regression(np.array([traits(q, s) for (q, _, _), s in zip(read, first, strict=True)]), right(first))
-    # The threshold is for what will be served: the span of which the confidence just fitted is surest.
+    # The best of each passage, so that the weights learn which passage to believe as well as when to be silent.
+    pool = [(q, a, span) for q, a, spans in plain for span in best_of_each(spans)]
+    weights = regression(np.array([traits(q, s) for q, _, s in pool]), np.array([right(s, a) for _, a, s in pool]))
+    # What is served is the surest of them, which is surer than it should be: its odds are fitted once more.
     fitted = Calibration(dense, tuple(weights))
-    served = [fitted.best(q, spans, store.documents) for q, _, spans in read]
-    chance = np.array([fitted.confidence(q, s, store.documents[s.hit.passage.doc_id]) if s else 0.0 for (q, _, _), s in zip(read, served, strict=True)])
-    silent, good = np.array([not a for _, a, _ in read]), right(served)
-    print(f"right: {right(first)[~silent].mean():.3f} by score + {FIRST:g} × search, {good[~silent].mean():.3f} by the fitted confidence, as served")
+    served = [(a, ranked[0]) for q, a, spans in plain if (ranked := fitted.ranked(q, spans, store.documents))]
+    good = np.array([right(span, a) for a, (_, span) in served])
+    odds = np.array([np.log(chance / (1 - chance)) for _, (chance, _) in served])
+    shift, slope = regression(odds[:, None], good)
+    weights = [round(slope * w, 4) for w in weights]
+    weights[0] = round(weights[0] + shift, 4)
+    fitted = Calibration(dense, tuple(weights))
+    served = [(a, fitted.ranked(q, spans, store.documents)[0]) for q, a, spans in plain if spans]
+    chance, good, silent = np.array([c for _, (c, _) in served]), np.array([right(s, a) for a, (_, s) in served]), np.array([not a for a, _ in served])
+    print(f"right as served: {good[~silent].mean():.3f} of {int((~silent).sum())}")
+    print("confidence, and the share that is right:", *(
+        f"{chance[part].mean():.2f}→{good[part].mean():.2f} ({len(part)})" for part in np.array_split(np.argsort(chance), 6)
+    ))
     for share in (0.01, 0.03, 0.05, 0.08, 0.12, 0.2):
         limit = np.quantile(chance[~silent], share)
         print(f"threshold {limit:.3f} refuses {share:.2f} of the answerable, {(chance[silent] < limit).mean():.3f} of the others")
-    threshold = float(np.quantile(chance[~silent], args.false_refusals))
+    threshold = round(float(np.quantile(chance[~silent], args.false_refusals)), 3)
     print(f"threshold {threshold:.3f} refuses {(chance[silent] < threshold).mean():.3f} of those without an answer, "
           f"{(chance[good] < threshold).mean():.3f} of the right answers, {(chance[~silent & ~good] < threshold).mean():.3f} of the wrong ones")
-    row = {"dense": dense, "weights": weights, "threshold": round(threshold, 3)}
+    row: dict[str, Any] = {"dense": dense, "weights": weights, "threshold": threshold}
+    if answerer.judges:
+        judged = [(q, kind, fitted.ranked(q, spans, store.documents)[0][1]) for (q, _, _, kind), spans in read if kind in VERDICTS and spans]
+        x = np.array([(*traits(q, s), min(8.0, abs(s.yes))) for q, _, s in judged])
+        said = np.array([kind == ("yes" if s.yes > 0 else "no") for _, kind, s in judged])
+        row["verdict"] = regression(x, said)
+        chance = 1 / (1 + np.exp(-(row["verdict"][0] + x @ np.array(row["verdict"][1:]))))
+        none = np.array([kind == "unknown" for _, kind, _ in judged])
+        print(f"yes or no: right {said[~none].mean():.3f} of {int((~none).sum())}; the threshold refuses {(chance[none] < threshold).mean():.3f} of "
+              f"{int(none.sum())} that cannot be told, {(chance[~none] < threshold).mean():.3f} of the others; right where answered "
+              f"{said[chance >= threshold].mean():.3f}")
     (args.answerer / "calibration.json").write_text(json.dumps(row) + "\n", "utf-8")
     print(json.dumps(row))
 

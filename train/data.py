@@ -28,6 +28,7 @@ READING = (
     "squad11_zh_mt.dev", "squad2_zh_mt.dev",
 )
 ASKED = Path(__file__).with_name("asked.jsonl")  # questions of our own on the texts, by reference
+HELD = ASKED.with_name("held.jsonl")  # questions of yes and no, for calibrating alone
 TEXTS = ("xwlb_cctv_2012_2026", "crud_rag_docs", "gov_work_reports_1954_2026", "laws_regulations")
 PAIRS = ("crud_event_title_news", "simclue_triples", "csts_paraphrase", "qbqtc")
 
@@ -42,6 +43,7 @@ class Example:
     question: str
     answer: str
     start: int
+    kind: str = ""  # of our own questions: yes and no (the answer is the proof), item (one of several answers), or what is asked for
 
 
 Row = TypeVar("Row")
@@ -124,10 +126,10 @@ def raw_asked(data: Path, path: Path = ASKED) -> list[Example]:
     for row in rows:
         title, body = bodies.get((row["text"], row["article"]), ("", ""))
         excerpt = body[row["at"] : row["at"] + row["length"]]
-        for question, answer, *_ in row.get("questions", [(row.get("question"), row.get("answer"))]) if excerpt else ():
+        for question, answer, kind in row.get("questions", [(row.get("question"), row.get("answer"), row.get("kind"))]) if excerpt else ():
             start = excerpt.find(answer) if answer else -1
             if start >= 0 or not answer:
-                found.append(Example("asked", title, excerpt, question, answer, start))
+                found.append(Example("asked", title, excerpt, question, answer, start, kind))
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,6 +13,7 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from index.text import sentences
+from qa.confidence import OPPOSITES
 from qa.reading import Formatter
 from train import data as sets
 from train.questions import make
@@ -27,13 +28,15 @@ TEXT_WEIGHTS = {"xwlb_cctv_2012_2026": 0.42, "crud_rag_docs": 0.40, "gov_work_re
 
 @dataclass(frozen=True)
 class Row:
-    """One training row. ``starts`` lists where the answer may begin in ``passage``; empty means "no answer"."""
+    """One training row. ``starts`` lists where the answer may begin in ``passage``; empty means "no answer". ``yes`` is 1 or 0 for a
+    question of yes or no, whose answer is the sentence that decides, and -1 for others."""
 
     question: str
     title: str
     passage: str
     answer: str
     starts: tuple[int, ...]
+    yes: int = -1
 
 
 def occurrences(text: str, part: str, limit: int = 8) -> list[int]:
@@ -47,8 +50,6 @@ def occurrences(text: str, part: str, limit: int = 8) -> list[int]:
 
 _YEAR = re.compile(r"(?:19|20)\d\d(?=年)")
 _NAME = re.compile(r"[\u4e00-\u9fa5]{2}(?=省|市|县|区|州|国|镇|大学|公司|集团|医院|综保区|经开区|高新区)")
-_OPPOSITES = ("进口 出口", "增长 下降", "最高 最低", "上半年 下半年", "今年 去年", "男 女", "增加 减少", "第一 第二", "开工 竣工", "城镇 农村", "首次 末次",
-              "最大 最小", "投资 贷款", "收入 支出", "省级 市级", "国家级 省级", "上午 下午", "春季 秋季", "东部 西部", "成立 撤销", "学生 老师", "利润 亏损")
 
 
 def near_miss(question: str, passage: str, elsewhere: str, rng: Random) -> str:
@@ -56,7 +57,7 @@ def near_miss(question: str, passage: str, elsewhere: str, rng: Random) -> str:
     changes = [(m.span(), str(int(m.group()) + rng.choice((-3, -2, -1, 1, 2)))) for m in _YEAR.finditer(question)]
     if names := _NAME.findall(elsewhere):
         changes += [(m.span(), rng.choice(names)) for m in _NAME.finditer(question)]
-    for a, b in (pair.split() for pair in _OPPOSITES):
+    for a, b in OPPOSITES:
         for old, new in ((a, b), (b, a)):
             if (at := question.find(old)) >= 0:
                 changes.append(((at, at + len(old)), new))
@@ -84,7 +85,9 @@ class RowSampler:
             if not is_dev(x.context):
                 self.real.setdefault(x.source, []).append(x)
         self.real_dev = [x for x in examples if is_dev(x.context) and x.source in ("cmrc2018.train", "drcd.dev", "counterterror_news.train")]
-        self.asked_dev = [x for x in examples if is_dev(x.context) and x.source == "asked"]
+        asked_dev = [x for x in examples if is_dev(x.context) and x.source == "asked"]
+        self.asked_dev = [x for x in asked_dev if x.kind not in ("yes", "no", "item")]
+        self.judged_dev = [x for x in asked_dev if x.kind in ("yes", "no")]
         self.texts, self.texts_dev = {}, []
         for name in TEXT_WEIGHTS:
             rows = sets.articles(data, name)[:limit]
@@ -117,7 +120,7 @@ class RowSampler:
                 return Row(x.question, title, side, "", ())
         passage, at = self._window(x.context, x.start, end, room)
         others = (o for o in occurrences(passage, x.answer) if o != x.start - at and len(x.answer) > 1)
-        return Row(x.question, title, passage, x.answer, (x.start - at, *others))
+        return Row(x.question, title, passage, x.answer, (x.start - at, *others), {"yes": 1, "no": 0}.get(x.kind, -1))
 
     def made_row(self, article: tuple[str, str], other: tuple[str, str], size: int) -> Row | None:
         rng = self.rng
@@ -183,19 +186,20 @@ class RowSampler:
         if self.rng.random() < 0.04 and len(q) > 8:
             at = self.rng.randrange(len(q) - 3)
             q = q[:at] + self.rng.choice(row.passage or q) + q[at + 1 :]
-            return Row(q, row.title, row.passage, row.answer, row.starts)
+            return replace(row, question=q)
         return row
 
     def dev(self, size: int, count: int) -> dict[str, list[Row]]:
         kept, self.rng = self.rng, Random(1)
         real = [self.real_row(x, size) for x in self.real_dev[:count]]
         asked = [self.real_row(x, size) for x in self.asked_dev[:count]]
+        judged = [self.real_row(x, size) for x in self.judged_dev[:count]]
         made: list[Row] = []
         while len(made) < count:
             if row := self.made_row(self.rng.choice(self.texts_dev), self.rng.choice(self.texts_dev), size):
                 made.append(row)
         self.rng = kept
-        return {name: rows for name, rows in (("real", real), ("asked", asked), ("made", made)) if rows}
+        return {name: rows for name, rows in (("real", real), ("asked", asked), ("judged", judged), ("made", made)) if rows}
 
 
 def tensors(rows: list[Row], formatter: Formatter, size: int) -> dict[str, Any]:
@@ -206,7 +210,8 @@ def tensors(rows: list[Row], formatter: Formatter, size: int) -> dict[str, Any]:
     also = torch.zeros_like(batch["copyable"])
     for i, (r, o) in enumerate(zip(rows, offsets, strict=True)):
         also[i, [o + s for s in r.starts if o + s < size]] = True
-    return {**batch, "starts": starts, "lengths": lengths, "also": also & batch["copyable"]}
+    yes = torch.tensor([r.yes if r.starts else -1 for r in rows])
+    return {**batch, "starts": starts, "lengths": lengths, "also": also & batch["copyable"], "yes": yes}
 
 
 class Stream(IterableDataset):

@@ -1,0 +1,158 @@
+"""Which spans make the answer, and what may stand between them: one span, the items of a list, the same fact from another
+document, or another document's different figure. Nothing but quotes and :data:`CONNECTORS` ever becomes an answer's text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from index.text import fold, sentences
+from index.types import Document
+from qa.answerer import Span
+from qa.citations import proving_span, trimmed
+from qa.confidence import coverage, unfit
+from qa.dates import clash
+
+NEXT, ELSE, YES, NO = "；", "；另有文档写作：", "是。", "否。"
+CONNECTORS = (NEXT, ELSE, YES, NO)
+MOST_ITEMS, MOST_SOURCES = 12, 3
+_HEADLINE = 48  # characters of a list's item that are quoted, to the end of their clause
+_LIST = re.compile(
+    "哪些|哪几|哪[两二三四五六七八九十\\d]+|分别|几(?:个|种|类|项|条|点|大)?(?:方面|步骤|措施|举措|要求|任务|环节)|有什么(?:措施|举措|办法|要求|条件|做法)|包括什么|步骤|流程"
+)
+_WHICH = re.compile("多少|几|哪|什么|谁|怎么|如何|为何|啥|多[大长久]")
+_WHETHER = re.compile("[吗么嘛][？?。！! ]*$|是否|是不是|有没有|有无|能否|可否|([能会要算行对用需])不(?:要|可以|需要|应该)?\\1|可不可以|应不应该|需不需要")
+_ONES = "一二三四五六七八九十"
+# Families of marks that number the items of a list; each holds how the n-th mark (from 0) reads.
+_FAMILIES = (
+    *(tuple(f"{pre}{n}{post}" for n in _ONES) for pre, post in (("", "是"), ("", "要"), ("第", "，"), ("第", "、"), ("第", "是"), ("（", "）"), ("(", ")"))),
+    tuple(f"{n}、" for n in _ONES),
+    *(tuple(f"{pre}{n}{post}" for n in range(1, 13)) for pre, post in (("", "."), ("", "．"), ("", "、"), ("（", "）"), ("(", ")"))),
+    tuple("①②③④⑤⑥⑦⑧⑨⑩"),
+)
+_BEFORE_MARK = "。；;！？!?：:\n，, 　"  # what a mark may stand after
+_FIGURE = re.compile(r"\d[\d.,]*")
+
+
+@dataclass(frozen=True)
+class Said:
+    """A piece of an answer: ``connector`` stands before it; ``spans`` all say it, and the first is the one quoted."""
+
+    connector: str
+    spans: tuple[Span, ...]
+
+
+def wants_verdict(question: str) -> bool:
+    """Whether ``question`` is to be answered with yes or no."""
+    question = fold(question)
+    return bool(_WHETHER.search(question)) and not _WHICH.search(question.replace("什么的", ""))
+
+
+def wants_list(question: str) -> bool:
+    return bool(_LIST.search(fold(question)))
+
+
+def text_of(span: Span, documents: Mapping[str, Document]) -> str:
+    return documents[span.hit.passage.doc_id].text[span.start : span.end]
+
+
+def compose(question: str, ranked: Sequence[tuple[float, Span]], documents: Mapping[str, Document], threshold: float, judged: bool = False) -> list[Said]:
+    """The pieces of the answer whose surest span is ``ranked[0]``; of the others only those as sure as ``threshold`` count.
+    ``judged``: the question is one of yes or no, and the spans come from a model that says which."""
+    best = ranked[0][1]
+    document = documents[best.hit.passage.doc_id]
+    if judged:
+        start, end = _proof(document.text, best)
+        return [Said(YES if best.yes > 0 else NO, (replace(best, start=start, end=end),))]
+    if wants_list(question) and (items := enumerated(document.text, best.start, best.end)):
+        return [Said(NEXT if number else "", (replace(best, start=start, end=end),)) for number, (start, end) in enumerate(items)]
+    others = [span for chance, span in ranked[1:] if chance >= threshold and span.hit.passage.doc_id != best.hit.passage.doc_id]
+    same = [best]
+    for span in others:
+        fresh = span.hit.passage.doc_id not in {s.hit.passage.doc_id for s in same}
+        if fresh and len(same) < MOST_SOURCES and bare(text_of(span, documents)) == bare(text_of(best, documents)):
+            same.append(span)
+    found = [Said("", tuple(same))]
+    if other := next((span for span in others if differs(question, best, span, documents)), None):
+        found.append(Said(ELSE, (other,)))
+    return found
+
+
+def _proof(text: str, span: Span) -> tuple[int, int]:
+    """The clause between full stops and semicolons that ``span`` begins in, within its passage."""
+    passage = span.hit.passage
+    a, b = proving_span(text, span.start, span.start + 1, passage.start, passage.end)
+    inner = [(a + s, a + e) for s, e in sentences(text[a:b]) if a + s <= span.start < a + e]
+    return trimmed(text, *(inner[0] if inner else (a, b)), passage.start, passage.end)
+
+
+def bare(text: str) -> str:
+    """``text`` for comparing: folded, without spaces, marks and words of degree."""
+    return re.sub(r"约|近|超过?|突破|达到?|逾|共计?|[\s,，。、；;：:“”\"'《》()]", "", fold(text))
+
+
+def differs(question: str, one: Span, other: Span, documents: Mapping[str, Document]) -> bool:
+    """Whether ``other`` gives another figure, of the same unit, for what seems to be the same fact and time."""
+    a, b = (bare(text_of(span, documents)) for span in (one, other))
+    if a == b or not _FIGURE.search(a) or _FIGURE.sub("", a) != _FIGURE.sub("", b) or unfit(question, b):
+        return False
+    quotes = []
+    for span in (one, other):
+        document, passage = documents[span.hit.passage.doc_id], span.hit.passage
+        start, end = proving_span(document.text, span.start, span.end, passage.start, passage.end)
+        quotes.append(document.text[start:end])
+        if clash(question, quotes[-1], document):
+            return False
+    least = coverage(question, quotes[0])
+    return least >= 0.5 and coverage(question, quotes[1]) >= 0.9 * least
+
+
+def enumerated(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    """The items of the numbered list (一是…二是…, （一）…（二）…, 1. …, ①…) that ``text[start:end]`` stands in or leads up to, each as the
+    offsets of its first clause; empty where there is no such list of two items or more, each of two characters or more."""
+    low, high = max(0, start - 2500), min(len(text), end + 2500)
+    for family in _FAMILIES:
+        for places in _runs(text, family, low, high):
+            close = _end(text, places[-1][1], high)
+            if places[0][0] - 60 <= start < close:
+                items = []
+                for number, (_, after) in enumerate(places[:MOST_ITEMS]):
+                    stop = places[number + 1][0] if number + 1 < len(places) else close
+                    items.append(trimmed(text, *_headline(text, after, stop), after, stop))
+                return items if all(b - a > 1 for a, b in items) else []
+    return []
+
+
+def _runs(text: str, family: Sequence[str], low: int, high: int) -> list[list[tuple[int, int]]]:
+    """Each run of marks of ``family`` that begins with its first: ``(where a mark begins, where it ends)`` in ``text[low:high]``."""
+    found: list[list[tuple[int, int]]] = []
+    marks = "|".join(re.escape(mark) for mark in sorted(family, key=len, reverse=True))
+    for match in re.finditer(marks, text[low:high]):
+        at, number = low + match.start(), family.index(match.group())
+        if at and text[at - 1] not in _BEFORE_MARK:
+            continue
+        if number == 0:
+            found.append([(at, low + match.end())])
+        elif found and len(found[-1]) == number:
+            found[-1].append((at, low + match.end()))
+    return [run for run in found if len(run) > 1]
+
+
+def _end(text: str, start: int, high: int) -> int:
+    """The end of the sentence that begins at ``start``."""
+    spans = sentences(text[start:high], semicolons=True)
+    return start + spans[0][1] if spans else high
+
+
+def _headline(text: str, start: int, stop: int) -> tuple[int, int]:
+    """The first sentence of ``text[start:stop]`` where it is short, otherwise its first clause of four characters and more."""
+    spans = sentences(text[start:stop])
+    if not spans:
+        return start, stop
+    a, b = start + spans[0][0], start + spans[0][1]
+    if b - a > _HEADLINE:
+        for match in re.finditer("[，,：:]", text[a:b]):
+            if match.start() >= 4:
+                return a, a + match.start()
+    return a, b

@@ -1,0 +1,82 @@
+"""Which time a sentence speaks of; words such as 今年 and 8月 are read with the document's date of publication."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+from index.text import fold
+from index.types import Document
+
+_EXPLICIT = re.compile(r"(?<!\d)((?:19|20)\d\d)(?=年|[ 　—–\-~～至、/.]|$)")
+_RELATIVE = {"今年": 0, "本年": 0, "当年": 0, "去年": -1, "上年": -1, "前年": -2, "明年": 1, "后年": 2}
+_RELATIVE_WORD = re.compile(r"(?<![每历])(?:今年|本年度?(?!龄)|去年|上年度?(?!纪)|前年|明年|后年)")
+_MONTH = re.compile(r"(?<![\d年.])(\d{1,2})月(?:份|底|初|末)?(?:(\d{1,2})[日号])?")
+_MONTHS = re.compile(r"(?<!\d)(\d{1,2})(?:[—–\-~～至](\d{1,2}))?月")
+_PARTS = ("上半年 下半年", "一季度 二季度 三季度 四季度 前三季度", "第一季度 第二季度 第三季度 第四季度", "上旬 中旬 下旬")
+_NEAR = 60  # characters before a bare month in which a year still counts as its own
+
+
+def published(document: Document) -> tuple[int, int] | None:
+    """Year and month of publication; None where the document names none."""
+    found = re.match(r"((?:19|20)\d\d)-(\d\d)", document.meta.get("date", ""))
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def _relative(text: str) -> Iterator[tuple[str, int]]:
+    for match in _RELATIVE_WORD.finditer(text):
+        yield match.group(), _RELATIVE[match.group()[:2]]
+
+
+def years(text: str, document: Document) -> set[int]:
+    """The years that ``text`` names, 今年 and its like among them where the document is dated."""
+    text = fold(text)
+    found = {int(year) for year in _EXPLICIT.findall(text)}
+    if date := published(document):
+        found |= {date[0] + shift for _, shift in _relative(text)}
+    return found
+
+
+@lru_cache(maxsize=512)
+def _months(text: str) -> set[int]:
+    found: set[int] = set()
+    for first, last in _MONTHS.findall(text):
+        found |= set(range(int(first), int(last or first) + 1))
+    return found
+
+
+def clash(question: str, said: str, document: Document) -> bool:
+    """Whether ``said`` speaks of another time than ``question``: another year, month, half or quarter, and not of the one asked about."""
+    question, said = fold(question), fold(said)
+    asked, told = {int(year) for year in _EXPLICIT.findall(question)}, years(said, document)
+    if asked and told and not asked & told:
+        return True
+    if (asked := _months(question)) and (told := _months(said)) and not asked & told:
+        return True
+    for part in _PARTS:
+        words = part.split()
+        mine = {word for word in words if word in question}
+        theirs = {word for word in words if word in said}
+        if mine and theirs and not mine & theirs:
+            return True
+    return False
+
+
+def readings(document: Document, start: int, end: int) -> tuple[tuple[str, str], ...]:
+    """How the words of time in ``document.text[start:end]`` that lean on the date of publication are to be read: ``(word, reading)``.
+
+    A bare month takes the year of publication (the year before where a paper of the first quarter speaks of its last one), unless
+    a year stands shortly before it. Nothing where the document is not dated.
+    """
+    date = published(document)
+    if not date:
+        return ()
+    quote = document.text[start:end]
+    found = {word: f"{date[0] + shift}年" for word, shift in _relative(quote)}
+    for match in _MONTH.finditer(quote):
+        before = document.text[max(0, start + match.start() - _NEAR) : start + match.start()]
+        month = int(match[1])
+        if 1 <= month <= 12 and not _EXPLICIT.search(fold(before)) and not any(True for _ in _relative(before)):
+            found[match.group()] = f"{date[0] - (date[1] <= 3 and month >= 10)}年{month}月"
+    return tuple(found.items())

@@ -1,0 +1,146 @@
+"""Shapes of answers: lists, the same fact twice, another figure elsewhere, yes and no; on made-up and on random documents."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from index.types import Document, Hit, Passage
+from qa.answerer import Span
+from qa.assistant import Assistant
+from qa.compose import CONNECTORS, ELSE, NEXT, NO, YES, compose, differs, enumerated, text_of, wants_list, wants_verdict
+from qa.confidence import Calibration
+
+
+def hit(doc, text, score=1.0):
+    return Hit(Passage(f"{doc}#0", doc, "题", "", text, 0, len(text)), score, 1)
+
+
+def span_of(doc, text, part, score=-0.1, **more):
+    at = text.index(part)
+    return Span(hit(doc, text), at, at + len(part), score, -5.0, **more)
+
+
+def documents(**texts):
+    return {doc: Document(doc, "题", text, doc, {"date": f"202{n}-03-01"}) for n, (doc, text) in enumerate(texts.items())}
+
+
+def said(pieces, held):
+    return "".join(piece.connector + text_of(piece.spans[0], held) for piece in pieces)
+
+
+@pytest.mark.parametrize(("text", "items"), [
+    ("主要做法：一是强化组织领导，成立专班；二是优化审批。三是减税降费，惠及百家企业。以后再说。", ["强化组织领导，成立专班", "优化审批", "减税降费，惠及百家企业"]),
+    ("步骤如下：\n（一）提出申请。\n（二）现场核查。\n（三）发证。\n别的。", ["提出申请", "现场核查", "发证"]),
+    ("1.登记；2.缴费；3.领证。", ["登记", "缴费", "领证"]),
+    ("①甲区；②乙区；③丙区。", ["甲区", "乙区", "丙区"]),
+])
+def test_a_numbered_list_is_quoted_item_by_item(text, items):
+    at = text.index(items[1])
+    for start, end in ((at, at + 2), (0, 2)):
+        assert [text[a:b] for a, b in enumerated(text, start, end)] == items
+
+
+@pytest.mark.parametrize("text", ["一是一，二是二地说。", "只有一是这样。", "3.5亿元，2.5亿元", "二是先，一是后。", ""])
+def test_what_is_no_numbered_list_stays_whole(text):
+    assert enumerated(text, 0, 2) == []
+
+
+def test_long_items_are_quoted_to_the_end_of_their_clause():
+    text = f"一是推进改革，{'甲' * 60}；二是扩大开放，{'乙' * 60}。"
+    assert [text[a:b] for a, b in enumerated(text, 2, 4)] == ["推进改革", "扩大开放"]
+
+
+def test_a_list_is_asked_for():
+    assert wants_list("有哪些措施？") and wants_list("哪三方面工作") and wants_list("办理步骤") and not wants_list("哪个单位牵头？") and not wants_list("多少家？")
+
+
+@pytest.mark.parametrize(("question", "whether"), [
+    ("今年签约超过50个了吗？", True), ("是否免费", True), ("能不能网上办", True), ("有没有停车场？", True), ("是不是每天都开？", True), ("需不需要预约", True),
+    ("是否收费由谁决定？", False), ("有多少家？", False), ("什么时候能办？", False), ("签约项目数", False), ("哪些人可以办？", False),
+])
+def test_yes_or_no_is_asked(question, whether):
+    assert wants_verdict(question) == whether
+
+
+A, B, C = "甲区2021年进出口总额突破210亿元。", "据统计，甲区2021年进出口总额210亿元。", "甲区2021年进出口总额为198亿元。"
+
+
+def test_the_same_fact_in_two_documents_has_both_as_proof():
+    held = documents(a=A, b=B, c="乙区2021年出口5亿元。")
+    ranked = [(0.9, span_of("a", A, "突破210亿元")), (0.8, span_of("b", B, "210亿元")), (0.7, span_of("c", held["c"].text, "5亿元"))]
+    (piece,) = compose("甲区2021年进出口总额是多少？", ranked, held, 0.2)
+    assert [s.hit.passage.doc_id for s in piece.spans] == ["a", "b"] and said([piece], held) == "突破210亿元"
+    (piece,) = compose("甲区2021年进出口总额是多少？", ranked, held, 0.85)
+    assert len(piece.spans) == 1  # the other is not sure enough
+
+
+def test_documents_that_differ_are_both_shown():
+    held = documents(a=A, c=C)
+    ranked = [(0.9, span_of("a", A, "210亿元")), (0.8, span_of("c", C, "198亿元"))]
+    assert said(compose("甲区2021年进出口总额是多少？", ranked, held, 0.2), held) == f"210亿元{ELSE}198亿元"
+
+
+@pytest.mark.parametrize("other", ["甲区2020年进出口总额为198亿元。", "甲区2021年共有198家企业。", "乙县有人口198亿元。", "甲区2021年进出口总额210亿元。"])
+def test_another_year_unit_or_thing_is_no_contradiction(other):
+    held = documents(a=A, c=other)
+    part = "198家" if "家" in other else ("210亿元" if "210" in other else "198亿元")
+    assert not differs("甲区2021年进出口总额是多少？", span_of("a", A, "210亿元"), span_of("c", other, part), held)
+
+
+def test_yes_and_no_come_with_the_clause_that_proves_them():
+    text = "先说别的。甲区今年进出口总额下降了一成；投资增长。"
+    held = documents(a=text)
+    no = span_of("a", text, "进出口", yes=-2.0)
+    assert said(compose("甲区进出口增长了吗？", [(0.9, no)], held, 0.2, True), held) == f"{NO}甲区今年进出口总额下降了一成"
+    assert said(compose("甲区进出口下降了吗？", [(0.9, replace(no, yes=2.0))], held, 0.2, True), held).startswith(YES)
+    assert said(compose("甲区进出口下降了吗？", [(0.9, no)], held, 0.2), held) == "进出口"  # a model that does not judge
+
+
+PIECES = st.sampled_from(["一是", "二是", "三是", "（一）", "（二）", "1.", "2.", "①", "②", "；", "。", "\n", "，", "210亿元", "２１０億元", "增长", "😀", "𠮷", " ", "　", "“", "”", "（", "\u200b", "abc", "12.5%"])
+TEXTS = st.lists(st.one_of(PIECES, st.text(max_size=6)), min_size=1, max_size=30).map("".join).filter(lambda t: t.strip())
+
+
+class Reader:
+    name, judges = "random", True
+
+    def __init__(self, spans):
+        self.spans = spans
+
+    def answer(self, question, hits):
+        return self.spans
+
+
+@settings(max_examples=150, deadline=None)
+@given(texts=st.lists(TEXTS, min_size=1, max_size=3), question=st.sampled_from(["有哪些措施？", "是多少？", "增长了吗？", "2021年8月呢"]), data=st.data())
+def test_no_answer_ever_holds_anything_but_quotes_and_connectors(texts, question, data):
+    held = {f"d{n}": Document(f"d{n}", "题", text, "", {"date": "2022-01-02"}) for n, text in enumerate(texts)}
+    spans = []
+    for doc, document in held.items():
+        for _ in range(data.draw(st.integers(0, 3))):
+            start = data.draw(st.integers(0, len(document.text) - 1))
+            end = data.draw(st.integers(start + 1, len(document.text)))
+            spans.append(Span(hit(doc, document.text), start, end, data.draw(st.floats(-8, 0)), -3.0, yes=data.draw(st.floats(-9, 9))))
+
+    class Store:
+        documents = held
+
+    class Search:
+        def search(self, question):
+            return tuple(dict.fromkeys(span.hit for span in spans))
+
+    verdict = (0.5,) + (0.0,) * 10
+    assistant = Assistant(Store(), Search(), Reader(spans), Calibration(verdict=verdict), threshold=data.draw(st.floats(0, 0.6)))
+    answer = assistant.ask(question)
+    assert answer.refused == (not answer.citations)
+    assert [c.marker for c in answer.citations] == list(range(1, len(answer.citations) + 1))
+    for c in answer.citations:
+        text = held[c.doc_id].text
+        assert text[c.start : c.end] == c.quote and c.start <= c.answer_start < c.answer_end <= c.end
+    if not answer.refused:
+        assert "".join(part.text for part in answer.parts) == answer.text
+        for part in answer.parts:
+            c = answer.citations[part.markers[0] - 1] if part.markers else None
+            assert part.text == held[c.doc_id].text[c.answer_start : c.answer_end] if c else part.text in CONNECTORS
+            assert c or part.text in (NEXT, ELSE, YES, NO)

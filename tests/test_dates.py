@@ -1,0 +1,35 @@
+import pytest
+
+from index.types import Document
+from qa.dates import clash, published, readings, years
+
+TEXT = "今年8月，签约项目12个，比去年同期增长一成。2019年5月和6月另有3个。明年将再建两座。"
+DATED = Document("d.txt", "题", TEXT, "d.txt", {"date": "2021-09-03"})
+UNDATED = Document("e.txt", "题", TEXT, "e.txt")
+
+
+def test_the_date_of_publication_is_read():
+    assert published(DATED) == (2021, 9) and published(UNDATED) is None
+
+
+def test_years_are_named_or_reckoned_from_the_date():
+    assert years(TEXT, DATED) == {2019, 2020, 2021, 2022}
+    assert years(TEXT, UNDATED) == {2019}
+    assert years("编号20211号，2022家，２０２０年", UNDATED) == {2020}
+
+
+@pytest.mark.parametrize(("question", "said", "apart"), [
+    ("2020年签约多少？", "今年签约12个。", True), ("2021年签约多少？", "今年签约12个。", False), ("2020年签约多少？", "去年签约12个。", False),
+    ("签约多少？", "今年签约12个。", False), ("9月签约多少？", "8月签约12个。", True), ("8月签约多少？", "1至8月签约12个。", False),
+    ("下半年签约多少？", "上半年签约12个。", True), ("三季度签约多少？", "一季度5个，三季度7个。", False), ("全年签约多少？", "上半年签约12个。", False),
+])
+def test_another_time_is_seen(question, said, apart):
+    assert clash(question, said, DATED) == apart
+
+
+def test_words_of_time_are_told_with_what_they_mean():
+    assert readings(DATED, 0, 20) == (("今年", "2021年"), ("去年", "2020年"))  # 8月 has its year before it
+    assert readings(UNDATED, 0, len(TEXT)) == ()
+    bare = Document("f.txt", "题", "9月至12月开工。", "f.txt", {"date": "2022-01-17"})
+    assert ("12月", "2021年12月") in readings(bare, 0, 8)
+    assert readings(Document("g.txt", "题", "7月3日开工。", "g.txt", {"date": "2022-01-17"}), 0, 7) == (("7月3日", "2022年7月"),)
