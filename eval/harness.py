@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from eval import metrics as m
 from eval.types import GoldError, GoldItem, Report
+from qa.compose import NO, YES
 from qa.types import Answer
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def score_answer(answer: Answer, item: GoldItem, text_of: m.Texts) -> dict[str, 
     if not item.answerable:
         unasked = ("exact", "f1", "contains", "rouge_l", "evidence_rank", "document_cited", "citation_hit", "citation_precision", "candidate_right")
         return dict.fromkeys(unasked) | {"right": decided, "offsets_valid": valid, "refused_right": decided}
-    text = "" if answer.refused else answer.text
+    text = stated(answer)
     offered = withheld_text(answer) if answer.refused else text
     support = (answer.citations, item.doc, item.evidence, item.answers)
     return {
@@ -183,6 +184,13 @@ def score_answer(answer: Answer, item: GoldItem, text_of: m.Texts) -> dict[str, 
         "citation_precision": m.citation_precision(*support) if answer.citations else None,
         "right": m.is_right(text, item.answers), "candidate_right": m.is_right(offered, item.answers), "offsets_valid": valid, "refused_right": decided,
     }
+
+
+def stated(answer: Answer) -> str:
+    """The text that is compared with the gold: none of a refusal, 是 or 否 alone where the answer is one of these with its proof."""
+    if answer.refused:
+        return ""
+    return answer.text[0] if answer.parts and answer.parts[0].text in (YES, NO) else answer.text
 
 
 def withheld_text(answer: Answer) -> str:

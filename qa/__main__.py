@@ -1,4 +1,4 @@
-"""python -m qa ask "…": one question, answered in the terminal."""
+"""python -m qa ask "…": one question, answered in the terminal. python -m qa check: do answers that were kept still stand?"""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from qa.types import Answer
+from qa.types import Answer, Citation
+
+if TYPE_CHECKING:
+    from qa.assistant import Assistant
 
 
 def as_json(answer: Answer) -> str:
@@ -36,11 +40,37 @@ def as_text(answer: Answer) -> str:
     return "\n".join(lines)
 
 
+STATES = {"valid": "仍然有效", "changed": "来源已变更", "removed": "来源已移除"}
+
+
+def check(assistant: Assistant, path: Path) -> int:
+    """Print the state of every citation of the answers in ``path`` (one JSON object a line, as ``ask --json`` prints). Returns the exit code:
+    0 where all are valid. Raises OSError, ValueError."""
+    lost = 0
+    for number, line in enumerate(path.read_text("utf-8").split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            kept = [Citation(**c) for c in row["citations"]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path}:{number} is no answer as `ask --json` prints it ({error!r})") from error
+        for c in kept:
+            state = assistant.check(c)
+            lost += state != "valid"
+            print(f"{row.get('question', '')} [{c.marker}] {c.doc_id} {c.start}–{c.end}: {STATES[state]} ({state})")
+    return int(lost > 0)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m qa", description="Ask your documents; the answer quotes them.")
-    ask = parser.add_subparsers(dest="command", required=True).add_parser("ask", help="answer one question")
+    commands = parser.add_subparsers(dest="command", required=True)
+    ask = commands.add_parser("ask", help="answer one question")
     ask.add_argument("question")
-    ask.add_argument("--docs", type=Path, default=Path("seeds"), help="the folder of documents (default: seeds)")
+    again = commands.add_parser("check", help="do the citations of answers that were kept still stand?")
+    again.add_argument("answers", type=Path, help="a file with the JSON objects that `ask --json` printed, one a line")
+    for command in (ask, again):
+        command.add_argument("--docs", type=Path, default=Path("seeds"), help="the folder of documents (default: seeds)")
     ask.add_argument("--json", action="store_true", help="print one JSON object")
     ask.add_argument("--embedder", help="a sentence-transformers model in place of the shipped one")
     ask.add_argument("--answerer", help="a seq2seq model in place of the shipped one")
@@ -54,6 +84,8 @@ def main() -> int:
     from qa.assistant import Assistant, QuestionError, checked
 
     try:
+        if args.command == "check":
+            return check(Assistant.open(args.docs), args.answers)
         checked(args.question)  # before the models are loaded
         assistant = Assistant.open(
             args.docs, embedder=args.embedder, answerer=args.answerer, template=args.template, grounded=not args.free, progress=progress_bar(str(args.docs)),

@@ -126,26 +126,23 @@ class CopyAnswerer:
 
         quiet()
         try:
-            self._model = CopyModel.from_pretrained(folder, dtype=torch.float32, local_files_only=True).eval()
+            dtype = torch.bfloat16 if native_bfloat16() else torch.float32
+            self._model = CopyModel.from_pretrained(folder, dtype=dtype, local_files_only=True).eval()
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         except Exception as error:
             raise model_error("answerer", str(folder), error) from error
         self._formatter = Formatter.load(Path(folder), tokenizer.get_vocab())
         self.judges = self._model.config.verdict
-        self._bfloat16 = native_bfloat16()
         keep_freed_memory()
         self.name = f"{Path(folder).name}:{fingerprint(Path(folder))[:12]}"
 
     def answer(self, question: str, hits: Sequence[Hit], spans: int = 24) -> list[Span]:
         """Up to ``spans`` spans over all hits together, best first."""
-        import torch
-
         pieces = [w for hit in hits for w in windows(hit, self._formatter.room(question, reading_title(hit), WINDOW))]
         if not pieces:
             return []
         batch, offsets = self._formatter.batch([(question, reading_title(w.hit), w.text) for w in pieces])
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self._bfloat16):
-            out = self._model.generate(**batch, num_beams=12, num_return_sequences=spans)
+        out = self._model.generate(**batch, num_beams=12, num_return_sequences=spans)
         found = []
         columns = (out.rows, out.starts, out.ends, out.sequences_scores, out.yes)
         for row, start, end, score, yes in zip(*(column.tolist() for column in columns), strict=True):

@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from index.embed import Embedder
 from index.store import PassageStore, default_place, open_or_build
 from index.types import Document, Hit
 from qa.answerer import DEFAULT, Answerer, Span, load_answerer
-from qa.citations import cite, trimmed
+from qa.citations import cite, fingerprint, trimmed
 from qa.compose import Said, compose, text_of, wants_verdict
 from qa.confidence import Calibration
 from qa.dates import readings
@@ -72,6 +73,14 @@ class Assistant:
     def document(self, doc_id: str) -> Document:
         """The cleaned document. Raises KeyError where there is none of that id."""
         return self.store.documents[doc_id]
+
+    def check(self, citation: Citation) -> Literal["valid", "changed", "removed"]:
+        """Whether a citation that was kept still proves what it did: its document may have been changed, or removed, since."""
+        document = self.store.documents.get(citation.doc_id)
+        if document is None:
+            return "removed"
+        same = citation.source in ("", fingerprint(document.text))
+        return "valid" if same and document.text[citation.start : citation.end] == citation.quote else "changed"
 
     def ask(self, question: str, history: Sequence[tuple[str, str]] = (), rewrite: bool = True) -> Answer:
         """Answer ``question``; ``history`` holds earlier ``(question, answer)`` turns, oldest first.

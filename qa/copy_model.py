@@ -149,7 +149,7 @@ class CopyModel(PreTrainedModel):
 
     def start_logits(self, first: Tensor, hidden: Tensor, copyable: Tensor) -> Tensor:
         """``(batch, source + 1)`` float32, the last column "no answer"; positions outside ``copyable`` get -1e4."""
-        scores = (self.query(first)[:, None] * self.key(hidden)).sum(-1).float() / hidden.shape[2] ** 0.5
+        scores = (self.query(first).float()[:, None] * self.key(hidden).float()).sum(-1) / hidden.shape[2] ** 0.5  # bfloat16 sums are too coarse
         return torch.cat([scores.masked_fill(~copyable, -1e4), self.none(first).float()], -1)
 
     def verdicts(self, first: Tensor, begun: Tensor) -> Tensor:

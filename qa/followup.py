@@ -1,21 +1,30 @@
 """History + question → a question that stands alone. Deterministic; whoever asked is shown the result.
 
-A question is completed only where it leans on an earlier turn: it opens with 那/其中/它,
-holds a pronoun, ends in 呢, or is short and names no place, body or year.
+A question is completed only where it leans on an earlier turn: it opens with 那/其中/它, holds a pronoun, ends in 呢, is short and
+names no place, body or year, or reads like one that leans (a linear model over character pairs, ``python -m train.followup``).
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from index.text import fold
+
+LEANING = Path(__file__).resolve().parent.parent / "models" / "followup.json"
 
 _YEAR = re.compile(r"(?:19|20)\d\d年(?:\d{1,2}月|上半年|下半年|底|前)?|[今去明前]年(?:上半年|下半年)?|\d{1,2}月(?!底)")
 _ZONE = "综合保税区|综保区|经济技术开发区|经开区|高新区|开发区|新城|新区|自贸区|工业园|产业园|职教园区"
 _BODY = "公司|集团|科技|大学|学院|医院|银行|法院|海关|工信部|委员会|管委会|协会|研究院|中心|局"
 _NAME = re.compile(rf"(?:[\u4e00-\u9fff]{{2,6}}?(?:{_ZONE}|{_BODY}|共青城市?|街道)|[\u4e00-\u9fff]{{2,3}}?[省市县镇](?!场|民|委|级|里|值)|全南|共青城|我国|中国|全国|[“《][^”》]{{2,20}}[”》])")
 _NOISE = re.compile(r"^(?:请问|想问一下|想问|问一下|我想知道|想知道|那么|那|在|到|去|跟|和|与|关于)+")
-_OPENING = re.compile(r"^(?:请问)?(?:那么?|其中|它们?|其|该[区县市镇园]?|此外|还有|这些?个?|上述|另外|然后)[，, ]?")
-_PRONOUN = re.compile(r"它们?|该[区县市镇园项公企]|上述|其中")
+_OPENING = re.compile(r"^(?:请问)?(?:那么?|其中|[它他她]们?|其|该[区县市镇园]?|此外|还有|这些?个?|上述|另外|然后)[，, ]?")
+_PRONOUN = re.compile(r"(?<!其)[它他她]|该[区县市镇园项公企]|上述|其中")
+_THAT = re.compile("[这那][位款年个些场座只种次家项天月案]")
+_LONG = 16  # characters
 _ENDING = re.compile(r"[？?。！!\s]*$")
 _ASKING = re.compile(r"多少|几|哪|什么|谁|怎么|如何|为什么|多大|多长|多久|啥")
 # The asking part of a question about a figure or a thing; without it, what is asked about is left.
@@ -31,6 +40,8 @@ def names(text: str) -> list[str]:
 
 
 # Words that name no subject: a question of nothing else asks on about the one before.
+_STANDS_FOR = re.compile("(?:那|请问)?(?:[他她它]们?|该(?:公司|集团|企业|项目|园区|机构|单位|学校|医院)|这(?:个|家|位|项)(?:公司|集团|企业|项目|园区|机构|单位|学校|医院|人))(?!的)")
+_NAMED = re.compile("谁|(?:哪|那)[家位个所座]|叫什么|什么(?:公司|项目|名字|人|单位)")
 _GENERIC = re.compile(
     "同比|环比|增长率?|增幅|下降|营业收入|收入|利润|总投资|投资额?|总额|金额|产量|销量|面积|产值|规模|数量|比例|占比|排名|时限|时间|地点|原因|目标|目的|内容|要求|措施|"
     r"(?:责任|配合|牵头|主管)单位|负责人|[\d一二三四五六七八九十百千]*[万亿]?元?以[上下]|工业|项目|企业|每年|今年|一共|总共|引进|新增|签约|完成|达到|减到|帮|他们|解决|问题|"
@@ -40,12 +51,33 @@ _FIGURE = re.compile("(?:营业收入|收入|利润|总投资|投资额|进出�
 _PART = re.compile(r"\d+[万亿]?元?以[上下]的?")
 
 
+def traits(question: str) -> set[str]:
+    """What the linear model looks at: character pairs, how the question begins and ends, how long it is."""
+    bare = re.sub(r"[？?。，,！!\s]", "", fold(question))
+    return {f"n{min(len(bare), 24)}", "^" + bare[:1], "^" + bare[:2], "$" + bare[-2:], *(bare[i : i + 2] for i in range(len(bare) - 1))}
+
+
+@lru_cache(maxsize=1)
+def _weights() -> tuple[float, dict[str, float]]:
+    """Bias and weights; without the file nothing leans by them."""
+    if not LEANING.is_file():
+        return -1.0, {}
+    row = json.loads(LEANING.read_text("utf-8"))
+    return row["bias"], row["weights"]
+
+
 def leans(question: str) -> bool:
     """Whether ``question`` cannot be understood without the turn before."""
     bare = _ENDING.sub("", question)
-    if _OPENING.match(bare) or (_PRONOUN.search(bare) and not names(bare)) or (bare.endswith("呢") and len(bare) <= 16):
+    plain = len(bare) <= 24 and not names(bare) and len(_GENERIC.sub("", _ASKED.sub("", bare))) <= 2
+    if len(bare) > _LONG:  # such a one has its subject in itself, though it may speak of 它 later on
+        return plain or (bool(_OPENING.match(bare)) and not _THAT.match(bare))
+    if plain or _OPENING.match(bare) or bare.endswith("呢"):
         return True
-    return len(bare) <= 24 and not names(bare) and len(_GENERIC.sub("", _ASKED.sub("", bare))) <= 2
+    if names(bare):
+        return False
+    bias, weights = _weights()
+    return bool(_PRONOUN.search(bare)) or bias + sum(weights.get(t, 0.0) for t in traits(bare)) > 0
 
 
 def standalone_question(question: str, history: Sequence[tuple[str, str]] = ()) -> str:
@@ -58,6 +90,10 @@ def standalone_question(question: str, history: Sequence[tuple[str, str]] = ()) 
     before = standalone_question(history[-1][0], history[:-1])
     asked = _ENDING.sub("", before)
     new = re.sub("呢(?=[，, ]|$)", "", _OPENING.sub("", _ENDING.sub("", question))).replace("，", "").strip() or question
+    stands_for = _STANDS_FOR.match(question)
+    if stands_for and _NAMED.search(asked) and 1 < len(history[-1][1]) <= 16:  # 他写的什么 after 董事长是谁: the answer is the subject
+        rest = _ENDING.sub("", question)[stands_for.end() :]
+        return _NOISE.sub("", _ASKED.sub("", asked)) + history[-1][1] + rest + "？"
     years, old_years = _YEAR.findall(new), _YEAR.findall(asked)
     places, old_places = names(new), names(asked)
     # 2020年呢 / 赣州呢 / 100亿元以上的呢: the same question, another year, place or part.

@@ -11,7 +11,8 @@ from index.types import Hit
 class Citation:
     """A quote that proves an answer: always ``document.text[start:end] == quote``.
 
-    ``answer_start``/``answer_end`` are where the answer itself stands, in the same document.
+    ``answer_start``/``answer_end`` are where the answer itself stands, in the same document. ``source`` is the SHA-256 of the
+    document's text, so that a citation that was kept can be checked later (:meth:`qa.assistant.Assistant.check`).
     """
 
     marker: int
@@ -22,6 +23,7 @@ class Citation:
     quote: str
     answer_start: int
     answer_end: int
+    source: str = ""
 
 
 @dataclass(frozen=True)

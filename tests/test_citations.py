@@ -1,7 +1,12 @@
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 
 from index.types import Document
+from qa.assistant import Assistant
 from qa.citations import aligned, cite, proving_span, trimmed
+from qa.confidence import Calibration
 
 TEXT = "前一句。2021年，进出口总额突破210亿元，同比增长109%；签约项目32个。后一句。"
 DOCUMENT = Document("d.txt", "题", TEXT, "d.txt")
@@ -72,3 +77,16 @@ def test_what_a_free_model_said_is_found_or_not():
     assert found("进出口总额突破310亿元") is None and found("进出口总额突破21亿元") is None and found("21") is None
     assert found("德国制造") is None and found("") is None and found("。") is None
     assert found("突破210亿元", "突破\n210 亿元") == "突破\n210 亿元"
+
+
+def test_a_kept_citation_says_when_its_source_is_gone_or_changed():
+    at = TEXT.index("210亿元")
+    kept = cite(DOCUMENT, "题", at, at + 5, 0, len(TEXT), 1)
+
+    def state(*held):
+        store = SimpleNamespace(documents={d.id: d for d in held})
+        return Assistant(store, None, None, Calibration()).check(kept)
+
+    assert state(DOCUMENT) == "valid" and state() == "removed"
+    assert state(replace(DOCUMENT, text="一" + TEXT)) == "changed"  # the quote stands elsewhere now: not pointed at
+    assert state(replace(DOCUMENT, text=TEXT + "新的一句。")) == "changed"

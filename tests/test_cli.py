@@ -32,6 +32,25 @@ def test_missing_and_empty_folders(tmp_path):
         assert out.returncode == 1 and "no document" in out.stderr and "Traceback" not in out.stderr
 
 
+@needs_weights
+def test_kept_answers_are_checked(tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.txt").write_text("南昌综保区2021年进出口总额突破210亿元。", "utf-8")
+    out = run("qa", "ask", "南昌综保区2021年进出口总额是多少？", "--docs", str(tmp_path / "docs"), "--json")
+    assert out.returncode == 0
+    (tmp_path / "kept.jsonl").write_text(out.stdout, "utf-8")
+    assert json.loads(out.stdout)["citations"], "this must be answered, or there is nothing to check"
+    again = ("qa", "check", str(tmp_path / "kept.jsonl"), "--docs", str(tmp_path / "docs"))
+    out = run(*again)
+    assert out.returncode == 0 and "仍然有效" in out.stdout
+    (tmp_path / "docs" / "a.txt").write_text("南昌综保区2021年进出口总额突破230亿元。", "utf-8")
+    out = run(*again)
+    assert out.returncode == 1 and "来源已变更" in out.stdout
+    (tmp_path / "kept.jsonl").write_text("{}\n", "utf-8")
+    out = run(*again)
+    assert out.returncode == 1 and "no answer as" in out.stderr and "Traceback" not in out.stderr
+
+
 def test_a_model_that_is_not_there(tmp_path):
     (tmp_path / "a.txt").write_text("南昌综保区进出口总额突破210亿元。", "utf-8")
     out = run("qa", "ask", "多少？", "--docs", str(tmp_path), "--embedder", "some/hub-name")

@@ -1,3 +1,6 @@
+import json
+from pathlib import Path
+
 import pytest
 
 from qa.followup import standalone_question
@@ -31,6 +34,26 @@ def test_a_chain_keeps_its_subject():
 )
 def test_whole_questions_stay(question):
     assert standalone_question(question, TURN) == question
+
+
+GOLD = Path(__file__).resolve().parent.parent / "eval" / "gold"
+
+
+@pytest.mark.parametrize(("name", "least"), [("seeds", 250), ("paraphrases", 200), ("whether", 280)])
+def test_questions_that_stand_alone_are_never_changed(name, least):
+    rows = [json.loads(line) for line in (GOLD / f"{name}.jsonl").read_text("utf-8").split("\n") if line]
+    whole = [row["question"] for row in rows if not row.get("history")]
+    assert len(whole) >= least
+    assert [q for q in whole if standalone_question(q, TURN) != q] == []
+
+
+@pytest.mark.parametrize(("question", "history", "expected"), [
+    ("发行价多少？", [("赛微微电什么时候在科创板上市？", "2022年4月22日")], "赛微微电"),
+    ("啥时候完工？", [("天角潭水利枢纽工程何时开工？", "2020年4月13日")], "天角潭水利枢纽工程"),
+    ("他写的什么词？", [("庞巴迪公司董事长是谁？", "布多昂")], "庞巴迪公司董事长布多昂写的什么词？"),
+])
+def test_a_bare_question_takes_its_subject_along(question, history, expected):
+    assert standalone_question(question, history).startswith(expected)
 
 
 def test_nothing_before_nothing_changed():

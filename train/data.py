@@ -1,8 +1,10 @@
 """Reading the training data: one place that knows its files, and that keeps the gold and the benchmarks out of it.
 
     python -m train.data --data DATA eval/gold/paraphrases.jsonl > paraphrases.jsonl
+    python -m train.data --data DATA eval/gold/lists.jsonl --to lists
 
-writes questions kept by reference out with their excerpts, for `python -m eval reader` and `retrieval`.
+writes questions kept by reference out with their excerpts, for `python -m eval reader` and `retrieval`, or as
+documents and gold for `python -m eval run --gold lists/gold.jsonl --docs lists/docs`.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from index.text import fold
+from qa.citations import proving_span
 from train.protected import GOLD, SEEDS, guard, lines
 from train.protected import normalised as normalised
 
@@ -126,7 +129,7 @@ def raw_asked(data: Path, path: Path = ASKED) -> list[Example]:
     for row in rows:
         title, body = bodies.get((row["text"], row["article"]), ("", ""))
         excerpt = body[row["at"] : row["at"] + row["length"]]
-        for question, answer, kind in row.get("questions", [(row.get("question"), row.get("answer"), row.get("kind"))]) if excerpt else ():
+        for question, answer, kind in row.get("questions", [(row.get("question"), row.get("answer"), row.get("kind", row.get("type")))]) if excerpt else ():
             start = excerpt.find(answer) if answer else -1
             if start >= 0 or not answer:
                 found.append(Example("asked", title, excerpt, question, answer, start, kind))
@@ -157,11 +160,43 @@ def character_vocabulary(data: Path, size: int) -> list[str]:
     return [c for c, _ in counts.most_common() if not c.isspace()][:size]
 
 
+def write_gold(data: Path, path: Path, out: Path, whole: bool = False) -> int:
+    """Write the excerpts that ``path`` asks about to ``out``/docs and its questions to ``out``/gold.jsonl; returns how many these are.
+
+    With ``whole`` follow-ups are asked in full, without what came before. Questions whose article is not among the texts are left out.
+    """
+    rows = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
+    found = {(x.question, x.context): x for x in raw_asked(data, path)}
+    by_question: dict[str, list[Example]] = {}
+    for (question, _), x in found.items():
+        by_question.setdefault(question, []).append(x)
+    (out / "docs").mkdir(parents=True, exist_ok=True)
+    gold = []
+    for row in rows:
+        name = f"{row['article']}-{row['at']}.txt"
+        known = [x for x in by_question.get(row["question"], []) if len(x.context) == row["length"]]
+        if not known:
+            continue
+        x = known[0]
+        (out / "docs" / name).write_text(f"{x.title}\n{x.context}\n", "utf-8")
+        evidence = x.context[slice(*proving_span(x.context, x.start, x.start + len(x.answer), 0, len(x.context)))] if x.answer else ""
+        item = {"id": row["id"], "question": row["whole"] if whole and "whole" in row else row["question"], "answers": row["answers"], "type": row["type"]}
+        item |= {"doc": [name] if x.answer else [], "evidence": evidence, "answerable": bool(x.answer)}
+        gold.append(item if whole else item | {"history": row.get("history", [])})
+    (out / "gold.jsonl").write_text("".join(json.dumps(item, ensure_ascii=False) + "\n" for item in gold), "utf-8")
+    return len(gold)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m train.data", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path, help="questions by reference, as train/asked.jsonl")
     parser.add_argument("--data", type=Path, required=True, help="the folder with text/")
+    parser.add_argument("--to", type=Path, help="write documents and gold to this folder")
+    parser.add_argument("--whole", action="store_true", help="with --to: follow-ups asked in full")
     args = parser.parse_args()
+    if args.to:
+        print(f"{write_gold(args.data, args.file, args.to, args.whole)} questions in {args.to / 'gold.jsonl'}, their documents in {args.to / 'docs'}")
+        return
     for number, x in enumerate(raw_asked(args.data, args.file), 1):
         row = {"id": f"{args.file.stem}-{number}", "title": x.title, "context": x.context, "question": x.question}
         print(json.dumps({**row, "answers": [x.answer] if x.answer else [], "answerable": bool(x.answer)}, ensure_ascii=False))

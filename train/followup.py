@@ -1,0 +1,58 @@
+"""Train what tells a question that leans on an earlier turn from one that stands alone: a linear model over character pairs.
+
+    python -m train.followup --out models/followup.json
+
+The leaning ones are written for this project (``train/followups.jsonl``), those that stand alone are our own questions
+(``train/asked.jsonl``), a tenth of both held out. The bias is set so that of the held-out ones that stand alone one in a thousand is
+taken to lean: completing a whole question does more harm than leaving a short one as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from random import Random
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from sklearn.linear_model import LogisticRegression
+
+from qa.followup import LEANING, traits
+from train.data import ASKED
+from train.leaks import committed_leaks
+
+FOLLOWUPS = ASKED.with_name("followups.jsonl")
+WRONG = 0.001  # share of the questions that stand alone which may be taken to lean
+LEAST = 0.1  # weights nearer to zero than this are left out
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m train.followup", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=LEANING)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    if leaks := committed_leaks():
+        raise ValueError(f"{len(leaks)} leaks into the training, first in {leaks[0].where}: see python -m train.leaks")
+    whole = sorted({question for line in ASKED.read_text("utf-8").split("\n") if line for question, *_ in json.loads(line)["questions"]})
+    leaning = sorted({json.loads(line)["question"] for line in FOLLOWUPS.read_text("utf-8").split("\n") if line})
+    rows = [(traits(q), 0) for q in whole] + [(traits(q), 1) for q in leaning]
+    Random(args.seed).shuffle(rows)
+    held, kept = rows[: len(rows) // 10], rows[len(rows) // 10 :]
+    columns = {trait: n for n, trait in enumerate(sorted({trait for traits_of, _ in kept for trait in traits_of}))}
+    places = [(row, columns[trait]) for row, (traits_of, _) in enumerate(kept) for trait in traits_of]
+    x = csr_matrix((np.ones(len(places)), np.array(places).T), shape=(len(kept), len(columns)))
+    model = LogisticRegression(C=1.0, max_iter=500).fit(x, [label for _, label in kept])
+    weights = {trait: round(float(model.coef_[0, n]), 2) for trait, n in columns.items() if abs(model.coef_[0, n]) >= LEAST}
+    sums = np.array([sum(weights.get(trait, 0.0) for trait in traits_of) for traits_of, _ in held])
+    leans = np.array([label == 1 for _, label in held])
+    bias = round(-float(np.quantile(sums[~leans], 1 - WRONG)), 2)
+    args.out.write_text(json.dumps({"bias": bias, "weights": weights}, ensure_ascii=False) + "\n", "utf-8")
+    print(json.dumps({
+        "leaning": len(leaning), "whole": len(whole), "weights": len(weights), "held out, leaning found": round(float((sums + bias > 0)[leans].mean()), 3),
+        "held out, whole taken to lean": round(float((sums + bias > 0)[~leans].mean()), 4),
+    }))
+
+
+if __name__ == "__main__":
+    main()
