@@ -57,6 +57,7 @@ ZH = {
     "empty": "请先输入一个问题。",
     "searching": "正在文档中查找",
     "rewritten": "按“{}”查找",
+    "typed": "按原话再问一次",
     "evidence": "出处",
     "date": "发布于 {}",
     "meta": "把握 {:.0%} · 用时 {:.2f} 秒",
@@ -83,6 +84,7 @@ EN = {
     "empty": "Type a question first.",
     "searching": "Searching the documents",
     "rewritten": 'Searched as "{}"',
+    "typed": "Ask again as typed",
     "evidence": "Source",
     "date": "Published {}",
     "meta": "{:.0%} confident · {:.2f} s",
@@ -235,13 +237,13 @@ def header_html(text: dict[str, str]) -> str:
     return f'<h1 lang="zh-CN"><span aria-hidden="true">据</span>据典</h1><p>{text["tagline"]}</p>'
 
 
-def converse(assistant: Assistant, question: str, earlier: Sequence[Turn] = ()) -> Iterator[Turn]:
-    """The turn of ``question`` as it grows; the last one yielded is whole. Never raises."""
+def converse(assistant: Assistant, question: str, earlier: Sequence[Turn] = (), rewrite: bool = True) -> Iterator[Turn]:
+    """The turn of ``question`` as it grows; the last one yielded is whole. Never raises. Without ``rewrite`` it is searched as it is."""
     history = [(t.answer.question, t.answer.text) for t in earlier if t.answer][-HISTORY:]
     turn = Turn(question.strip())
     yield turn
     try:
-        pieces = assistant.stream(question, history)
+        pieces = assistant.stream(question, history, rewrite)
         while True:
             turn = replace(turn, text=turn.text + next(pieces))
             yield turn
@@ -346,8 +348,9 @@ CSS = """
 #jd-box textarea:focus { border-color: var(--red); box-shadow: none; }
 #jd-ask { flex: none; min-width: 84px; font-size: 16px; background: #a93226; color: #fff; border: 0; box-shadow: none; height: 46px; }
 #jd-ask:hover { background: #8f2a20; }
-#jd-clear { flex: none; min-width: 0; width: auto; background: none; border: 0; color: var(--soft); font-size: 14px; box-shadow: none; padding: 4px 0 4px 8px; }
-#jd-clear:hover { color: var(--red); }
+#jd-clear, #jd-typed { flex: none; min-width: 0; width: auto; background: none; border: 0; color: var(--soft); font-size: 14px; box-shadow: none;
+  padding: 4px 0 4px 8px; }
+#jd-clear:hover, #jd-typed:hover { color: var(--red); }
 #jd-foot { color: var(--soft); font-size: 13px; }
 #jd-foot b { color: var(--red); font-weight: 600; }
 @media (max-width: 760px) {
@@ -393,20 +396,26 @@ def build(assistant: Assistant, examples: Sequence[str] = EXAMPLES) -> gr.Blocks
                 send = gr.Button(WORDS("ask"), variant="primary", elem_id="jd-ask")
             with gr.Row():
                 foot = gr.HTML(WORDS("foot"), elem_id="jd-foot", apply_default_css=False)
+                typed = gr.Button(WORDS("typed"), size="sm", elem_id="jd-typed", visible=False)
                 clear = gr.Button(WORDS("clear"), size="sm", elem_id="jd-clear")
 
-        def ask(question: str, earlier: Sequence[Turn], lang: str) -> Iterator[dict]:
+        def ask(question: str, earlier: Sequence[Turn], lang: str, rewrite: bool = True) -> Iterator[dict]:
             if not question.strip():
                 yield {foot: f"<b>{TEXT[lang]['empty']}</b>"}
                 return
             kept = tuple(earlier)[1 - MAX_TURNS :]
-            yield {box: "", foot: TEXT[lang]["foot"], samples: gr.update(visible=False)}
-            for turn in converse(assistant, question, kept):
+            yield {box: "", foot: TEXT[lang]["foot"], samples: gr.update(visible=False), typed: gr.update(visible=False)}
+            for turn in converse(assistant, question, kept, rewrite):
                 yield {chat: chat_html((*kept, turn), assistant, lang)}
-            yield {turns: (*kept, turn)}
+            changed = turn.answer is not None and turn.answer.rewritten != turn.answer.question
+            yield {turns: (*kept, turn), typed: gr.update(visible=changed)}
+
+        def ask_as_typed(earlier: Sequence[Turn], lang: str) -> Iterator[dict]:
+            yield from ask(earlier[-1].question if earlier else "", earlier, lang, rewrite=False)
 
         def empty(lang: str) -> dict:
-            return {turns: (), chat: chat_html((), assistant, lang), box: "", foot: TEXT[lang]["foot"], samples: gr.update(visible=bool(examples))}
+            start = {turns: (), chat: chat_html((), assistant, lang), box: "", foot: TEXT[lang]["foot"]}
+            return {**start, samples: gr.update(visible=bool(examples)), typed: gr.update(visible=False)}
 
         def translate(lang: str, asked: Sequence[Turn]) -> dict:
             other = "en" if lang == "zh" else "zh"
@@ -414,20 +423,22 @@ def build(assistant: Assistant, examples: Sequence[str] = EXAMPLES) -> gr.Blocks
             return {
                 language: other, head: header_html(text), switch: text["switch"], chat: chat_html(asked, assistant, other), label: text["examples"],
                 box: gr.update(label=text["question"], placeholder=text["placeholder"]), send: text["ask"], clear: text["clear"], foot: text["foot"],
+                typed: text["typed"],
             }
 
         def greet(request: gr.Request) -> str:
             return "zh" if request.headers.get("accept-language", "zh").lower().startswith("zh") else "en"
 
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        shown = [turns, chat, box, foot, samples]
+        shown = [turns, chat, box, foot, samples, typed]
         page.load(greet, None, language, queue=False, **quiet)
         # One question at a time; one more, asked while another still runs out after 清空, waits its turn instead of being dropped.
         queued: dict[str, Any] = {"concurrency_id": "ask", "trigger_mode": "multiple", **quiet}
         asking = [gr.on([send.click, box.submit], ask, [box, turns, language], shown, **queued)]
+        asking += [typed.click(ask_as_typed, [turns, language], shown, **queued)]
         asking += [chip.click(ask, [chip, turns, language], shown, **queued) for chip in chips]
         clear.click(empty, language, shown, queue=False, cancels=asking, **quiet)
-        switch.click(translate, [language, turns], [language, head, switch, chat, label, box, send, clear, foot], queue=False, **quiet)
+        switch.click(translate, [language, turns], [language, head, switch, chat, label, box, send, clear, foot, typed], queue=False, **quiet)
         switch.click(None, js=SWITCH_JS)
     return page.queue(max_size=32, default_concurrency_limit=1)
 
@@ -462,6 +473,7 @@ def main() -> int:
     parser.add_argument("--embedder", help="a sentence-transformers model in place of the shipped one")
     parser.add_argument("--answerer", help="a seq2seq model in place of the shipped one")
     parser.add_argument("--template", default="t5", help="prompt format of --answerer: plain, t5 or randeng")
+    parser.add_argument("--threshold", type=float, help="the least confidence, 0 to 1, of an answer that is given (default: the calibrated one)")
     parser.add_argument("--free", action="store_true", help="let --answerer write freely; what no passage says is marked as such")
     args = parser.parse_args()
     trouble = listen_error(args.host, args.port)
@@ -470,8 +482,8 @@ def main() -> int:
         return 1
     try:
         assistant = Assistant.open(
-            args.docs, embedder=args.embedder, answerer=args.answerer, template=args.template, grounded=not args.free, progress=progress_bar(args.docs),
-            skipped=lambda name, why: print(f"skipped {name}: {why}", file=sys.stderr)
+            args.docs, embedder=args.embedder, answerer=args.answerer, template=args.template, grounded=not args.free, threshold=args.threshold,
+            progress=progress_bar(args.docs), skipped=lambda name, why: print(f"skipped {name}: {why}", file=sys.stderr)
         )
         serve(build(assistant, EXAMPLES if args.docs == SEEDS else ()), args.host, args.port)
     except (ValueError, RuntimeError, OSError) as error:  # a folder, an index or a model that cannot be used; each says what to do

@@ -75,6 +75,7 @@ def main() -> int:
     ask.add_argument("--embedder", help="a sentence-transformers model in place of the shipped one")
     ask.add_argument("--answerer", help="a seq2seq model in place of the shipped one")
     ask.add_argument("--template", default="t5", help="prompt format of --answerer: plain, t5 or randeng")
+    ask.add_argument("--threshold", type=float, help="the least confidence, 0 to 1, of an answer that is given (default: the calibrated one)")
     ask.add_argument("--free", action="store_true", help="let --answerer write freely; what no passage says is marked as such")
     args = parser.parse_args()
     from index.embed import ModelError
@@ -88,7 +89,8 @@ def main() -> int:
             return check(Assistant.open(args.docs), args.answers)
         checked(args.question)  # before the models are loaded
         assistant = Assistant.open(
-            args.docs, embedder=args.embedder, answerer=args.answerer, template=args.template, grounded=not args.free, progress=progress_bar(str(args.docs)),
+            args.docs, embedder=args.embedder, answerer=args.answerer, template=args.template, grounded=not args.free,
+            threshold=args.threshold, progress=progress_bar(str(args.docs)),
             skipped=lambda name, why: print(f"skipped {name}: {why}", file=sys.stderr),
         )
         answer = assistant.ask(args.question)

@@ -14,6 +14,7 @@ import pytest
 import app
 from index.types import Document, Hit, Passage
 from qa import Answer, Assistant, Citation, QuestionError
+from qa.types import Part
 
 ROOT = Path(__file__).resolve().parent.parent
 EVIL = '<script>alert(1)</script><img src=x onerror="alert(2)">\'"&${alert(3)}{{value}}'
@@ -28,12 +29,14 @@ class FakeAssistant(Assistant):
     def __init__(self, documents: list[Document], reply: Answer | Exception):
         self.documents, self.reply = {d.id: d for d in documents}, reply
         self.heard: list[tuple[str, Sequence[tuple[str, str]]]] = []
+        self.rewrites: list[bool] = []
 
     def document(self, doc_id: str) -> Document:
         return self.documents[doc_id]
 
     def stream(self, question: str, history: Sequence[tuple[str, str]] = (), rewrite: bool = True) -> Generator[str, None, Answer]:
         self.heard.append((question, history))
+        self.rewrites.append(rewrite)
         if isinstance(self.reply, Exception):
             raise self.reply
         yield self.reply.text[:2]
@@ -99,6 +102,24 @@ def test_answer_has_a_marker_that_leads_to_its_card():
     assert f'id="{target}"' in html and "7" in target
     assert "按“甲园区2021年进出口总额？”查找" in html
     assert "87%" in html and "0.31 秒" in html
+
+
+def test_each_piece_of_an_answer_has_its_own_markers():
+    answer, assistant = case()
+    first, text = answer.citations[0], assistant.document("a/甲.txt").text
+    second = replace(first, marker=2)
+    third = Citation(3, first.doc_id, first.title, 0, 3, text[0:3], 0, 2)
+    parts = (Part("是。"), Part(SPAN, (1, 2)), Part("；"), Part(text[0:2], (3,)))
+    whole = replace(answer, text="".join(p.text for p in parts), citations=(first, second, third), parts=parts, dates=(("今年", "2022年"),))
+    html = app.answer_html(whole, assistant)
+    assert plain(re.findall(r'<p class="jd-text"[^>]*>(.*?)</p>', html, re.S)[0]) == f"是。{SPAN}[1][2]；{text[0:2]}[3]"
+    assert html.count("<article") == 3 and "“今年”指2022年" in plain(html)
+
+
+def test_a_question_can_be_asked_as_typed():
+    answer, assistant = case()
+    assert [t.answer for t in app.converse(assistant, "那呢？", (), rewrite=False)][-1] == answer
+    assert assistant.rewrites == [False]
 
 
 def test_unchanged_question_is_not_repeated():

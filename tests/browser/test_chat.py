@@ -150,6 +150,11 @@ def test_a_follow_up_is_completed_and_shown(app_url, visit):
     ask(page, "南通开发区1-10月一般公共预算收入完成多少？")
     turn = ask(page, "那增长了多少呢？")
     assert re.search("按“南通开发区.*”查找|已查找：“南通开发区", turn.inner_text())
+    page.get_by_role("button", name="按原话再问一次").click()
+    again = page.locator(".jd-turn").nth(2)
+    page.wait_for_function("document.querySelectorAll('.jd-turn[data-state=done]').length === 3", timeout=PATIENCE * 1000)
+    assert "那增长了多少呢" in again.inner_text() and not re.search("按“|已查找：“南通", again.inner_text())
+    assert page.get_by_role("button", name="按原话再问一次").count() == 0
 
 
 def test_examples_clear_and_an_empty_question(app_url, visit):
