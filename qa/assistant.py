@@ -90,17 +90,18 @@ class Assistant:
         began = time.perf_counter()
         question = checked(question)
         asked = standalone_question(question, history) if rewrite else question
-        hits = self.retriever.search(asked)
+        # The turn before leads to the passage, even where the completed question has lost some of its words.
+        hits = self.retriever.search(asked if asked == question else f"{history[-1][0]} {asked}")
         spans = self.candidates(asked, hits[:READ])
         ranked = self.calibration.ranked(asked, [span for span in spans if span.start < span.end], self.store.documents)
         if not ranked:
             unsupported = spans[0].said if spans else ""
             return Answer(question, asked, REFUSED, (), hits, 0.0, True, time.perf_counter() - began, unsupported=unsupported)
         confidence, best = ranked[0]
-        judged = bool(self.calibration.verdict) and self.answerer.judges and wants_verdict(asked)
-        if judged:
-            confidence = self.calibration.judged(asked, best, self.document(best.hit.passage.doc_id))
-        parts, citations = self._cited(compose(asked, ranked, self.store.documents, self.threshold, judged))
+        verdict = None
+        if self.calibration.verdict and self.answerer.judges and wants_verdict(asked):
+            verdict = self.calibration.judged(asked, best, self.document(best.hit.passage.doc_id))
+        parts, citations = self._cited(compose(asked, ranked, self.store.documents, self.threshold, verdict))
         if confidence < self.threshold:
             return Answer(question, asked, REFUSED, (), hits, confidence, True, time.perf_counter() - began, citations[0])
         text = "".join(part.text for part in parts)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from index.text import fold, sentences
 from index.types import Document
@@ -17,6 +18,9 @@ from qa.dates import clash
 NEXT, ELSE, YES, NO = "；", "；另有文档写作：", "是。", "否。"
 CONNECTORS = (NEXT, ELSE, YES, NO)
 MOST_ITEMS, MOST_SOURCES = 12, 3
+ABOUT = 0.7  # how much less probable than the surest one (log) another item of a list may be; chosen on held-out training questions
+SURE = 0.8  # the least chance of being right with which yes or no is said; below it the proof stands alone
+_ITEM = 160  # characters of an item of a list; a longer one is a section
 _HEADLINE = 48  # characters of a list's item that are quoted, to the end of their clause
 _LIST = re.compile(
     "哪些|哪几|哪[两二三四五六七八九十\\d]+|分别|几(?:个|种|类|项|条|点|大)?(?:方面|步骤|措施|举措|要求|任务|环节)|有什么(?:措施|举措|办法|要求|条件|做法)|包括什么|步骤|流程"
@@ -57,16 +61,21 @@ def text_of(span: Span, documents: Mapping[str, Document]) -> str:
     return documents[span.hit.passage.doc_id].text[span.start : span.end]
 
 
-def compose(question: str, ranked: Sequence[tuple[float, Span]], documents: Mapping[str, Document], threshold: float, judged: bool = False) -> list[Said]:
+def compose(
+    question: str, ranked: Sequence[tuple[float, Span]], documents: Mapping[str, Document], threshold: float, verdict: float | None = None
+) -> list[Said]:
     """The pieces of the answer whose surest span is ``ranked[0]``; of the others only those as sure as ``threshold`` count.
-    ``judged``: the question is one of yes or no, and the spans come from a model that says which."""
+    ``verdict`` is given where the question is one of yes or no and the model says which: the chance that it is right."""
     best = ranked[0][1]
     document = documents[best.hit.passage.doc_id]
-    if judged:
+    if verdict is not None:
         start, end = _proof(document.text, best)
-        return [Said(YES if best.yes > 0 else NO, (replace(best, start=start, end=end),))]
-    if wants_list(question) and (items := enumerated(document.text, best.start, best.end)):
-        return [Said(NEXT if number else "", (replace(best, start=start, end=end),)) for number, (start, end) in enumerate(items)]
+        word = (YES if best.yes > 0 else NO) if verdict >= SURE else ""
+        return [Said(word, (replace(best, start=start, end=end),))]
+    if wants_list(question):
+        items = enumerated(document.text, best.start, best.end) or gathered([span for _, span in ranked])
+        if len(items) > 1:
+            return [Said(NEXT if number else "", (replace(best, start=start, end=end),)) for number, (start, end) in enumerate(items)]
     others = [span for chance, span in ranked[1:] if chance >= threshold and span.hit.passage.doc_id != best.hit.passage.doc_id]
     same = [best]
     for span in others:
@@ -108,14 +117,28 @@ def differs(question: str, one: Span, other: Span, documents: Mapping[str, Docum
     return least >= 0.5 and coverage(question, quotes[1]) >= 0.9 * least
 
 
+def gathered(spans: Sequence[Span]) -> list[tuple[int, int]]:
+    """The offsets of the first of ``spans`` and of those in its passage that are about as probable and do not overlap, in their order."""
+    best, kept = spans[0], [spans[0]]
+    for span in sorted(spans[1:], key=lambda s: -s.score):
+        alike = span.hit.passage.id == best.hit.passage.id and span.score >= best.score - ABOUT and len(kept) < MOST_ITEMS
+        if alike and all(span.end <= other.start or span.start >= other.end for other in kept):
+            kept.append(span)
+    return sorted((span.start, span.end) for span in kept)
+
+
 def enumerated(text: str, start: int, end: int) -> list[tuple[int, int]]:
-    """The items of the numbered list (一是…二是…, （一）…（二）…, 1. …, ①…) that ``text[start:end]`` stands in or leads up to, each as the
+    """The items of the numbered list (一是…二是…, （一）…（二）…, 1. …, ①…) of which ``text[start:end]`` begins one, or leads up to it, each as the
     offsets of its first clause; empty where there is no such list of two items or more, each of two characters or more."""
+    if "、" in text[start:end]:
+        return []  # a list already
     low, high = max(0, start - 2500), min(len(text), end + 2500)
     for family in _FAMILIES:
         for places in _runs(text, family, low, high):
             close = _end(text, places[-1][1], high)
-            if places[0][0] - 60 <= start < close:
+            near = all(b[0] - a[1] <= _ITEM for a, b in pairwise(places)) and close - places[-1][1] <= _ITEM  # no headings of sections
+            leads = 0 <= places[0][0] - start <= 60 or any(0 <= start - after <= 12 for _, after in places)
+            if near and leads:
                 items = []
                 for number, (_, after) in enumerate(places[:MOST_ITEMS]):
                     stop = places[number + 1][0] if number + 1 < len(places) else close
