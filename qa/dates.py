@@ -10,8 +10,8 @@ from index.text import fold
 from index.types import Document
 
 _EXPLICIT = re.compile(r"(?<!\d)((?:19|20)\d\d)(?=年|[ 　—–\-~～至、/.]|$)")
-_RELATIVE = {"今年": 0, "本年": 0, "当年": 0, "去年": -1, "上年": -1, "前年": -2, "明年": 1, "后年": 2}
-_RELATIVE_WORD = re.compile(r"(?<![每历])(?:今年|本年度?(?!龄)|去年|上年度?(?!纪)|前年|明年|后年)")
+_RELATIVE = {"今年": 0, "本年": 0, "去年": -1, "前年": -2, "明年": 1, "后年": 2}  # not 上年: it leans on the sentence's own year
+_RELATIVE_WORD = re.compile(r"(?<![每历])(?:今年|本年度?(?!龄)|去年|前年|明年|后年)")
 _MONTH = re.compile(r"(?<![\d年.])(\d{1,2})月(?:份|底|初|末)?(?:(\d{1,2})[日号])?")
 _MONTHS = re.compile(r"(?<!\d)(\d{1,2})(?:[—–\-~～至](\d{1,2}))?月")
 _PARTS = ("上半年 下半年", "一季度 二季度 三季度 四季度 前三季度", "第一季度 第二季度 第三季度 第四季度", "上旬 中旬 下旬")
