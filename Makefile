@@ -44,6 +44,7 @@ train-embedder: $(VENV)/.ready-dev
 train-answerer: $(VENV)/.ready-dev
 	test -f $(RUNS)/words/vectors.npy || $(TRAIN) train.words --data "$(DATA)" --out $(RUNS)/words
 	$(TRAIN) train.answerer --data "$(DATA)" --out models/answerer --run $(RUNS)/answerer --start models/embedder --words $(RUNS)/words --minutes 190
+	$(TRAIN) train.followup
 	$(TRAIN) train.calibrate --data "$(DATA)" --answerer models/answerer --embedder models/embedder
 
 clean:
