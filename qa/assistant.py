@@ -12,7 +12,7 @@ from index.embed import Embedder
 from index.store import PassageStore, default_place, open_or_build
 from index.types import Document, Hit
 from qa.answerer import DEFAULT, Answerer, Span, load_answerer
-from qa.citations import cite, fingerprint, trimmed
+from qa.citations import cite, text_digest, trimmed
 from qa.compose import Said, compose, text_of, wants_verdict
 from qa.confidence import Calibration
 from qa.dates import readings
@@ -79,7 +79,7 @@ class Assistant:
         document = self.store.documents.get(citation.doc_id)
         if document is None:
             return "removed"
-        same = citation.source in ("", fingerprint(document.text))
+        same = citation.source in ("", text_digest(document.text))
         return "valid" if same and document.text[citation.start : citation.end] == citation.quote else "changed"
 
     def ask(self, question: str, history: Sequence[tuple[str, str]] = (), rewrite: bool = True) -> Answer:

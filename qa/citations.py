@@ -45,10 +45,10 @@ def cite(document: Document, title: str, start: int, end: int, low: int, high: i
     if not 0 <= low <= start < end <= high <= len(document.text):
         raise ValueError(f"offsets {low} ≤ {start} < {end} ≤ {high} do not fit {document.id} of {len(document.text)} characters")
     a, b = proving_span(document.text, start, end, low, high)
-    return Citation(marker, document.id, title, a, b, document.text[a:b], start, end, fingerprint(document.text))
+    return Citation(marker, document.id, title, a, b, document.text[a:b], start, end, text_digest(document.text))
 
 
-def fingerprint(text: str) -> str:
+def text_digest(text: str) -> str:
     """SHA-256 of a document's text, in hex."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 

@@ -50,7 +50,7 @@ class Said:
 def wants_verdict(question: str) -> bool:
     """Whether ``question`` is to be answered with yes or no."""
     question = fold(question)
-    return bool(_WHETHER.search(question)) and not _WHICH.search(question.replace("什么的", ""))
+    return bool(_WHETHER.search(question)) and not _WHICH.search(question)
 
 
 def wants_list(question: str) -> bool:

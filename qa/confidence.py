@@ -70,6 +70,7 @@ def unheard(question: str, passage: Passage, document: Document) -> float:
     return sum(not any(token in part for part in said) for token in asked) / len(asked) if asked else 1.0
 
 
+@lru_cache(maxsize=256)  # many spans share a passage
 def coverage(question: str, *texts: str) -> float:
     """The share of the question's tokens, question words left out, that the ``texts`` hold together."""
     asked = _asked(question)

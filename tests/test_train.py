@@ -74,6 +74,21 @@ def test_our_own_questions_are_found_in_the_texts(data, tmp_path):
     assert (second.answer, second.start, second.title) == ("", -1, title)
 
 
+def test_gold_by_reference_becomes_documents_and_gold(data, tmp_path):
+    from eval.types import load_gold
+
+    _, body = sets.raw_articles(data, "crud_rag_docs")[3]
+    row = {"text": "crud_rag_docs", "article": hashlib.sha256(body.encode()).hexdigest()[:16], "at": 0, "length": 60, "type": "followup"}
+    rows = [{**row, "id": "a", "question": "呢？", "whole": "东川呢？", "answer": body[20:26], "answers": [body[20:26]], "history": [{"question": "西平？", "answer": "无"}]},
+            {**row, "id": "b", "question": "没写的？", "answer": "", "answers": []}, {**row, "id": "c", "article": "0" * 16, "question": "？", "answer": "", "answers": []}]
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows), "utf-8")
+    for whole, question, turns in ((False, "呢？", 1), (True, "东川呢？", 0)):
+        assert sets.write_gold(data, tmp_path / "x.jsonl", tmp_path / "out", whole) == 2
+        first, second = load_gold(tmp_path / "out" / "gold.jsonl")
+        assert (first.question, len(first.history), first.answerable, second.answerable) == (question, turns, True, False)
+        assert first.evidence in (tmp_path / "out" / "docs" / first.doc[0]).read_text("utf-8")
+
+
 def test_the_shipped_questions_are_whole():
     rows = [json.loads(line) for line in sets.ASKED.read_text("utf-8").split("\n") if line]
     asked = [question for row in rows for question in row["questions"]]

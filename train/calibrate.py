@@ -195,7 +195,8 @@ def main() -> None:
         x = np.array([(*traits(q, s), min(8.0, abs(s.yes))) for q, _, s in judged])
         said = np.array([kind == ("yes" if s.yes > 0 else "no") for _, kind, s in judged])
         row["verdict"] = regression(x, said)
-        chance = 1 / (1 + np.exp(-(row["verdict"][0] + x @ np.array(row["verdict"][1:]))))
+        whole = Calibration(dense, tuple(weights), threshold, tuple(row["verdict"]))
+        chance = np.array([whole.judged(q, s, store.documents[s.hit.passage.doc_id]) for q, _, s in judged])
         none = np.array([kind == "unknown" for _, kind, _ in judged])
         sure = chance >= SURE
         print(f"yes or no: right {said[~none].mean():.3f} of {int((~none).sum())}, {int(none.sum())} more cannot be told; "

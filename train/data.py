@@ -166,18 +166,13 @@ def write_gold(data: Path, path: Path, out: Path, whole: bool = False) -> int:
     With ``whole`` follow-ups are asked in full, without what came before. Questions whose article is not among the texts are left out.
     """
     rows = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
-    found = {(x.question, x.context): x for x in raw_asked(data, path)}
-    by_question: dict[str, list[Example]] = {}
-    for (question, _), x in found.items():
-        by_question.setdefault(question, []).append(x)
+    found = {(x.question, len(x.context)): x for x in raw_asked(data, path)}
     (out / "docs").mkdir(parents=True, exist_ok=True)
     gold = []
     for row in rows:
         name = f"{row['article']}-{row['at']}.txt"
-        known = [x for x in by_question.get(row["question"], []) if len(x.context) == row["length"]]
-        if not known:
+        if not (x := found.get((row["question"], row["length"]))):
             continue
-        x = known[0]
         (out / "docs" / name).write_text(f"{x.title}\n{x.context}\n", "utf-8")
         evidence = x.context[slice(*proving_span(x.context, x.start, x.start + len(x.answer), 0, len(x.context)))] if x.answer else ""
         item = {"id": row["id"], "question": row["whole"] if whole and "whole" in row else row["question"], "answers": row["answers"], "type": row["type"]}
