@@ -1,8 +1,9 @@
-"""python -m eval run | reader | retrieval | report | compare | table | draft: measure the whole way, reading alone, search alone; show, compare, draft gold."""
+"""python -m eval run | reader | retrieval | speed | report | compare | table | draft: measure the whole way, or its parts; show, compare, draft gold."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,10 +33,17 @@ def main(argv: list[str] | None = None) -> int:
     retrieval.add_argument("--embedder", help="a sentence-transformers model in place of the shipped one")
     retrieval.add_argument("--vectors", type=Path, help="a folder that keeps the passages' vectors for further runs (default: OUT.vectors, until done)")
     retrieval.set_defaults(do=_retrieval)
+    speed = commands.add_parser("speed", help="embedding and reading beside a BERT of bge-small-zh's shape that is made on the spot, in one run")
+    speed.add_argument("--docs", type=Path, default=Path("seeds"), help="the folder of documents (default: seeds)")
+    speed.add_argument("--questions", type=int, default=40, help="so many questions, drafted from the documents (default: 40)")
+    speed.add_argument("--rounds", type=int, default=3, help="so many rounds of embedding in turns (default: 3)")
+    speed.add_argument("--embedder", help="a sentence-transformers model in place of the shipped one")
+    speed.add_argument("--out", type=Path, help="the figures, as JSON")
+    speed.set_defaults(do=_speed)
     for command in (reader, retrieval):
         command.add_argument("file", type=Path, help="JSON or JSON lines, UTF-8, may be .zst")
         command.add_argument("--format", help="in place of the format told from the content: " + ", ".join(FORMATS))
-    for command in (run, reader):
+    for command in (run, reader, speed):
         command.add_argument("--answerer", help="a seq2seq model in place of the shipped one")
         command.add_argument("--template", default="t5", help="prompt format of --answerer: plain, t5 or randeng")
     for command in (run, reader, retrieval):
@@ -139,6 +147,29 @@ def _retrieval(args: argparse.Namespace) -> int:
     if passing:
         retrieval.forget(passing)
     return code
+
+
+def _speed(args: argparse.Namespace) -> int:
+    from eval.draft import draft
+    from eval.speed import lines, measure
+    from qa.assistant import Assistant
+
+    if args.questions < 1 or args.rounds < 1:
+        raise GoldError("--questions and --rounds are 1 at least")
+    _part(args.out)
+
+    def skipped(name: str, why: str) -> None:
+        print(f"skipped {name}: {why}", file=sys.stderr)
+
+    assistant = Assistant.open(args.docs, embedder=args.embedder, answerer=args.answerer, template=args.template, skipped=skipped)
+    questions = [item.question for item in draft(args.docs, args.questions, 0, lambda name, why: None)]
+    if not questions:
+        raise GoldError(f"no question can be drafted from {args.docs}: name a folder with more text")
+    found = measure(assistant, questions, args.rounds)
+    print("\n".join(lines(found)))
+    if args.out:
+        args.out.write_text(json.dumps(found) + "\n", "utf-8")
+    return 0
 
 
 def _report(args: argparse.Namespace) -> int:
@@ -252,6 +283,9 @@ def table(metrics: dict[str, Any] | Any) -> list[str]:
             lines.append(f"{name:<20}{value['mean']:>7.3f}  {value['low']:.3f} – {value['high']:.3f}{value['n']:>8}")
     if "risk_coverage" in metrics:
         lines.append(f"{'risk over coverage':<20}{metrics['risk_coverage']['area']:>7.3f}")
+    for row in metrics.get("orders", ()):
+        areas = f"{row['confidence']:.3f} by confidence, {row['alone']:.3f} by the {row['by']} score alone (the same {row['n']} candidates)"
+        lines.append(f"  {areas}: {row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}], p = {row['p']:.3g}")
     seconds = overall["seconds"]
     lines.append(f"seconds a question: {seconds['p50']:.3f} (p50), {seconds['p95']:.3f} (p95); {overall['items']} questions, {overall['errors']} errors")
     for name, group in metrics.get("by_type", {}).items():

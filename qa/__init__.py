@@ -5,6 +5,7 @@
 """
 
 from qa.assistant import Assistant, QuestionError
+from qa.retriever import Scope
 from qa.types import Answer, Citation
 
-__all__ = ["Answer", "Assistant", "Citation", "QuestionError"]
+__all__ = ["Answer", "Assistant", "Citation", "QuestionError", "Scope"]

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def as_json(answer: Answer) -> str:
     row = asdict(answer)
     row["answer"] = row.pop("text")
-    order = ("question", "rewritten", "answer", "refused", "confidence", "parts", "citations", "dates", "hits", "seconds", "unsupported")
-    return json.dumps({key: row[key] for key in order}, ensure_ascii=False)
+    first = ("question", "rewritten", "answer", "refused", "confidence", "parts", "citations", "dates", "hits", "seconds", "unsupported")
+    return json.dumps({key: row[key] for key in (*first, "search_score", "reader_odds")}, ensure_ascii=False)
 
 
 def as_text(answer: Answer) -> str:
@@ -71,6 +71,9 @@ def main() -> int:
     again.add_argument("answers", type=Path, help="a file with the JSON objects that `ask --json` printed, one a line")
     for command in (ask, again):
         command.add_argument("--docs", type=Path, default=Path("seeds"), help="the folder of documents (default: seeds)")
+    ask.add_argument("--only", action="append", default=[], metavar="NAME", help="only this document, subfolder or pattern (2021/*.md); may be repeated")
+    ask.add_argument("--since", default="", metavar="DATE", help="only documents dated from then on (2021, 2021-06 or 2021-06-30)")
+    ask.add_argument("--until", default="", metavar="DATE", help="only documents dated until then")
     ask.add_argument("--json", action="store_true", help="print one JSON object")
     ask.add_argument("--embedder", help="a sentence-transformers model in place of the shipped one")
     ask.add_argument("--answerer", help="a seq2seq model in place of the shipped one")
@@ -83,17 +86,19 @@ def main() -> int:
     from index.progress import progress_bar
     from index.store import StoreError
     from qa.assistant import Assistant, QuestionError, checked
+    from qa.retriever import Scope
 
     try:
         if args.command == "check":
             return check(Assistant.open(args.docs), args.answers)
         checked(args.question)  # before the models are loaded
+        scope = Scope(tuple(args.only), args.since, args.until)
         assistant = Assistant.open(
             args.docs, embedder=args.embedder, answerer=args.answerer, template=args.template, grounded=not args.free,
             threshold=args.threshold, progress=progress_bar(str(args.docs)),
             skipped=lambda name, why: print(f"skipped {name}: {why}", file=sys.stderr),
         )
-        answer = assistant.ask(args.question)
+        answer = assistant.ask(args.question, scope=scope)
     except QuestionError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
@@ -17,7 +18,7 @@ from qa.compose import Said, compose, text_of, wants_verdict
 from qa.confidence import Calibration
 from qa.dates import readings
 from qa.followup import standalone_question
-from qa.retriever import Retriever
+from qa.retriever import EVERYWHERE, Retriever, Scope
 from qa.types import Answer, Citation, Part
 
 MAX_QUESTION = 500
@@ -82,31 +83,37 @@ class Assistant:
         same = citation.source in ("", text_digest(document.text))
         return "valid" if same and document.text[citation.start : citation.end] == citation.quote else "changed"
 
-    def ask(self, question: str, history: Sequence[tuple[str, str]] = (), rewrite: bool = True) -> Answer:
-        """Answer ``question``; ``history`` holds earlier ``(question, answer)`` turns, oldest first.
+    def ask(self, question: str, history: Sequence[tuple[str, str]] = (), rewrite: bool = True, scope: Scope = EVERYWHERE) -> Answer:
+        """Answer ``question`` from the documents in ``scope``; ``history`` holds earlier ``(question, answer)`` turns, oldest first.
 
-        With ``rewrite`` false the question is searched as it is. Raises QuestionError where it is empty or too long.
+        With ``rewrite`` false the question is searched as it is. Raises QuestionError where it is empty or too long, ValueError
+        where no document is in ``scope``.
         """
         began = time.perf_counter()
         question = checked(question)
         asked = standalone_question(question, history) if rewrite else question
         # The turn before leads to the passage, even where the completed question has lost some of its words.
-        hits = self.retriever.search(asked if asked == question else f"{history[-1][0]} {asked}")
+        hits = self.retriever.search(asked if asked == question else f"{history[-1][0]} {asked}", scope=scope)
         spans = self.candidates(asked, hits[:READ])
         ranked = self.calibration.ranked(asked, [span for span in spans if span.start < span.end], self.store.documents)
         if not ranked:
             unsupported = spans[0].said if spans else ""
             return Answer(question, asked, REFUSED, (), hits, 0.0, True, time.perf_counter() - began, unsupported=unsupported)
         confidence, best = ranked[0]
+        near = best.hit.score
+        odds = best.score - best.none if math.isfinite(best.none) else best.score
         verdict = None
         if self.calibration.verdict and self.answerer.judges and wants_verdict(asked):
             verdict = self.calibration.judged(asked, best, self.document(best.hit.passage.doc_id))
         parts, citations = self._cited(compose(asked, ranked, self.store.documents, self.threshold, verdict))
         if confidence < self.threshold:
-            return Answer(question, asked, REFUSED, (), hits, confidence, True, time.perf_counter() - began, citations[0])
+            seconds = time.perf_counter() - began
+            return Answer(question, asked, REFUSED, (), hits, confidence, True, seconds, citations[0], search_score=near, reader_odds=odds)
         text = "".join(part.text for part in parts)
         dates = dict(reading for c in citations for reading in readings(self.document(c.doc_id), c.start, c.end))
-        return Answer(question, asked, text, citations, hits, confidence, False, time.perf_counter() - began, parts=parts, dates=tuple(dates.items()))
+        seconds = time.perf_counter() - began
+        read = tuple(dates.items())
+        return Answer(question, asked, text, citations, hits, confidence, False, seconds, parts=parts, dates=read, search_score=near, reader_odds=odds)
 
     def candidates(self, question: str, hits: Sequence[Hit]) -> list[Span]:
         """What the answerer finds in ``hits``, with cut words and brackets made whole; empty spans are what no passage says."""
@@ -135,9 +142,11 @@ class Assistant:
             parts.append(Part(text_of(piece.spans[0], self.store.documents), tuple(range(first, len(citations) + 1))))
         return tuple(parts), tuple(citations)
 
-    def stream(self, question: str, history: Sequence[tuple[str, str]] = (), rewrite: bool = True) -> Generator[str, None, Answer]:
+    def stream(
+        self, question: str, history: Sequence[tuple[str, str]] = (), rewrite: bool = True, scope: Scope = EVERYWHERE
+    ) -> Generator[str, None, Answer]:
         """The answer's text in pieces. The generator's return value is the whole :class:`Answer`."""
-        answer = self.ask(question, history, rewrite)
+        answer = self.ask(question, history, rewrite, scope)
         for at in range(0, len(answer.text), 4):
             yield answer.text[at : at + 4]
         return answer

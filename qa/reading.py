@@ -14,7 +14,8 @@ from index.text import fold
 PAD, UNK, CLS, SEP = 0, 1, 2, 3
 # token_type_ids: how far a passage character matches the question, and which part a token is of.
 PLAIN, CHARACTER, BIGRAM, TRIGRAM, QUESTION, TITLE = range(6)
-QUESTION_LIMIT, TITLE_LIMIT = 48, 24
+QUESTION_LIMIT, TITLE_LIMIT = 72, 24
+ANSWER_LIMIT = 16  # longer answers do not go with the next question
 PAIRS = "pairs.txt"
 _COMMON = set("的是了在和有为?,。、“”:;()！!什么多少哪几谁个 “”《》")
 
@@ -35,6 +36,17 @@ def match_types(question: str, passage: str) -> list[int]:
         if passage[i:i + 3] in threes:
             types[i] = types[i + 1] = types[i + 2] = TRIGRAM
     return types
+
+
+def with_turn(question: str, before: str, answer: str = "") -> str:
+    """``question`` as the model reads it after the turn ``before`` with its ``answer``: what was asked, what was answered, what is asked now.
+
+    Held to ``QUESTION_LIMIT`` characters at the cost of the turn before (conversational reading as in CoQA, Reddy et al. 2019).
+    """
+    fits = 0 < len(answer) <= min(ANSWER_LIMIT, QUESTION_LIMIT - len(question) - 1)
+    answer = answer + "。" if fits else ""
+    room = max(0, QUESTION_LIMIT - len(question) - len(answer))
+    return f"{before[:room]}{answer}{question}"
 
 
 class Formatter:

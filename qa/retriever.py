@@ -2,13 +2,49 @@
 
 from __future__ import annotations
 
+import collections
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
 import numpy as np
 
 from index.embed import Embedder
 from index.store import PassageStore
-from index.types import Hit
+from index.types import Document, Hit
 
 POOL = 200  # passages that each of the two searches puts forward
+CROWD, YIELD = 3, 0.9  # each passage of a document after its third stands back by this factor, so that one document does not crowd out the rest
+_DATE = re.compile(r"(?:19|20)\d\d(?:-\d\d){0,2}")
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which documents a question is asked of: those whose id (its path in the folder) fits one of the patterns ``only`` (``*`` stands
+    for anything; a folder stands for all in it), dated from ``since`` to ``until``, both included.
+
+    A date is a year, a month or a day: 2021, 2021-06, 2021-06-30. A document without a date is in no span of time. Raises ValueError.
+    """
+
+    only: tuple[str, ...] = ()
+    since: str = ""
+    until: str = ""
+
+    def __post_init__(self) -> None:
+        for date in (self.since, self.until):
+            if date and not _DATE.fullmatch(date):
+                raise ValueError(f"{date!r} is no date: write a year, a month or a day, as 2021, 2021-06 or 2021-06-30")
+
+    def holds(self, document: Document) -> bool:
+        date = document.meta.get("date", "")
+        if (self.since or self.until) and not date:
+            return False
+        if date[: len(self.since)] < self.since or (self.until and date[: len(self.until)] > self.until):
+            return False
+        return not self.only or any(fnmatchcase(document.id, pattern) or document.id.startswith(pattern.rstrip("/") + "/") for pattern in self.only)
+
+
+EVERYWHERE = Scope()
 
 
 class Retriever:
@@ -19,21 +55,43 @@ class Retriever:
             raise ValueError(f"the dense share is {dense}: choose one between 0 and 1")
         self.store, self.embedder, self.dense = store, embedder, dense
 
-    def search(self, question: str, k: int = 10) -> tuple[Hit, ...]:
-        """The ``k`` best passages, best first; fewer where the index holds fewer, none where nothing matches at all.
+    def search(self, question: str, k: int = 10, scope: Scope = EVERYWHERE) -> tuple[Hit, ...]:
+        """The ``k`` best passages of the documents in ``scope``, best first; fewer where there are fewer, none where nothing matches at all.
 
-        A score is the weighted sum of the cosine and of the BM25 score as a share of the best one.
+        A score is the weighted sum of the cosine and of the BM25 score as a share of the best one. Where one document has many
+        hits, later ones stand behind other documents' of about the same score. Raises ValueError where no document is in ``scope``.
         """
         lexical = self.store.lexical.scores(question)
+        inside = None if scope == EVERYWHERE else self._inside(scope)
+        if inside is not None:
+            lexical = np.where(inside, lexical, 0)
         best = float(lexical.max(initial=0.0))
         pool = max(POOL, k)
-        near = {}
+        near = np.zeros(0, np.int64)
         if self.dense > 0:
             vector = self.embedder.encode([question])[0]
-            near = dict(self.store.dense(vector, pool))
-        rows = np.union1d(np.argsort(-lexical, kind="stable")[:pool], np.fromiter(near, np.int64)).astype(np.int64)
+            if inside is None:
+                near = np.array([row for row, _ in self.store.dense(vector, pool)], np.int64)
+            else:
+                rows = np.flatnonzero(inside)
+                near = rows[np.argsort(-(self.store.vectors[rows] @ vector), kind="stable")[:pool]]
+        rows = np.union1d(np.argsort(-lexical, kind="stable")[:pool], near)
+        rows = rows if inside is None else rows[inside[rows]]
         scores = (1 - self.dense) * lexical[rows] / best if best > 0 else np.zeros(len(rows), np.float32)
         if self.dense > 0:
             scores = scores + self.dense * np.maximum(self.store.vectors[rows] @ vector, 0.0)
-        order = [i for i in np.argsort(-scores, kind="stable")[:k] if scores[i] > 0]
-        return tuple(Hit(self.store.passages[rows[i]], float(scores[i]), rank) for rank, i in enumerate(order, 1))
+        seen: collections.Counter[str] = collections.Counter()
+        found = []
+        for i in (i for i in np.argsort(-scores, kind="stable") if scores[i] > 0):
+            passage = self.store.passages[rows[i]]
+            found.append((float(scores[i]) * YIELD ** max(0, seen[passage.doc_id] + 1 - CROWD), float(scores[i]), passage))
+            seen[passage.doc_id] += 1
+        found.sort(key=lambda hit: -hit[0])
+        return tuple(Hit(passage, score, rank) for rank, (_, score, passage) in enumerate(found[:k], 1))
+
+    def _inside(self, scope: Scope) -> np.ndarray:
+        """``(passages,)`` bool: which passages are of a document in ``scope``."""
+        held = {name for name, document in self.store.documents.items() if scope.holds(document)}
+        if not held:
+            raise ValueError("no document is among those to be searched: widen the names or the dates (没有符合条件的文档，请放宽文件名或日期)")
+        return np.array([passage.doc_id in held for passage in self.store.passages])

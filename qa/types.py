@@ -44,7 +44,8 @@ class Answer:
     ``withheld`` is what a refusal would have cited, had it been surer: for measuring, and the nearest
     passage to show; never an answer. None where an answer is given or nothing was found. ``unsupported``
     is what a model that may write freely wrote although no passage says so, "" otherwise: no answer either. ``dates`` says how words
-    of time in the quotes (今年, 8月) were read by the documents' dates: ``(word, reading)``.
+    of time in the quotes (今年, 8月) were read by the documents' dates: ``(word, reading)``. ``search_score`` is that of the passage
+    answered from, ``reader_odds`` the reader's log-odds of the answer against "no answer" there (both 0 without a candidate).
     """
 
     question: str
@@ -59,6 +60,8 @@ class Answer:
     unsupported: str = ""
     parts: tuple[Part, ...] = ()
     dates: tuple[tuple[str, str], ...] = ()
+    search_score: float = 0.0
+    reader_odds: float = 0.0
 
     def __post_init__(self) -> None:
         if self.citations and not self.parts:  # one quote

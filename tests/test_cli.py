@@ -64,7 +64,8 @@ def test_a_binary_named_txt_is_skipped_and_said(tmp_path):
     out = run("qa", "ask", "南昌综保区2021年进出口总额是多少？", "--docs", str(tmp_path), "--json")
     assert out.returncode == 0 and "skipped b.txt: not a text file" in out.stderr
     row = json.loads(out.stdout)
-    assert list(row) == ["question", "rewritten", "answer", "refused", "confidence", "parts", "citations", "dates", "hits", "seconds", "unsupported"]
+    assert list(row) == ["question", "rewritten", "answer", "refused", "confidence", "parts", "citations", "dates", "hits", "seconds", "unsupported",
+                         "search_score", "reader_odds"]
     text = (tmp_path / "a.txt").read_text("utf-8")
     assert all(text[c["start"] : c["end"]] == c["quote"] for c in row["citations"])
 

@@ -112,6 +112,7 @@ def test_a_perfect_run(tmp_path):
     assert report.metrics["by_document"]["a.txt"]["items"] == 2
     # three right ones, then g4, which has no candidate: wrong, at the end, so 1/4 of a risk of 1/4
     assert report.metrics["risk_coverage"] == {"area": pytest.approx(1 / 16), "curve": [(0.75, 0)], "point": {"coverage": 0.75, "risk": 0}}
+    assert [(row["by"], row["n"]) for row in report.metrics["orders"]] == [("search", 3), ("reader", 3)]
     assert [row["evidence"] for row in report.items] == [item.evidence for item in GOLD]
     assert report.items[1]["history"] == [["甲区出口多少？", "10亿元"]] and report.items[0]["withheld"] is None
     assert assistant.asked[1] == ("乙区呢？", (("甲区出口多少？", "10亿元"),))

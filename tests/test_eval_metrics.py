@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from eval.metrics import (
+    area_difference,
     bootstrap_interval,
     citation_precision,
     citation_recall,
@@ -242,6 +243,18 @@ def test_risk_coverage():
     assert risk_coverage([0.9, 0.5, 0.7, 0.6], [0, 1, 1, 1])[1] == pytest.approx((1 + 1 / 2 + 1 / 3 + 1 / 4) / 4)  # sure where it is wrong
     assert risk_coverage([0.5, 0.5], [1, 0], total=4) == ([(0.5, 0.5)], 0.5)
     assert risk_coverage([], []) == ([], 0)
+
+
+def test_area_difference():
+    right = [1.0, 0.0] * 40
+    good, bad = right, [1 - r for r in right]
+    difference, low, high, p = area_difference(bad, good, right)
+    assert difference == pytest.approx(risk_coverage(good, right)[1] - risk_coverage(bad, right)[1]) and difference < -0.4
+    assert low <= difference <= high < 0 and p < 0.01
+    assert area_difference(good, bad, right)[0] == pytest.approx(-difference)
+    assert area_difference(good, good, right) == (0, 0, 0, 1)
+    with pytest.raises(ValueError, match="at least one"):
+        area_difference([], [], [])
 
 
 @pytest.mark.parametrize("score", [exact_match, f1_score, rouge_l, contains_answer])

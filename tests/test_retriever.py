@@ -1,7 +1,8 @@
 import pytest
 
 from index.store import PassageStore
-from qa.retriever import Retriever
+from index.types import Document
+from qa.retriever import Retriever, Scope
 
 
 @pytest.fixture
@@ -39,3 +40,43 @@ def test_a_pool_gives_what_scoring_every_passage_gives(tmp_path, embedder, dense
 def test_share_is_checked(store, embedder):
     with pytest.raises(ValueError, match="between 0 and 1"):
         Retriever(store, embedder, 1.5)
+
+
+@pytest.mark.parametrize("dense", [0.0, 0.35, 1.0])
+def test_only_documents_in_scope_are_found(store, embedder, dense):
+    retriever = Retriever(store, embedder, dense)
+    assert {h.passage.doc_id for h in retriever.search("签约项目 孵化面积", scope=Scope(("b.*",)))} <= {"b.txt"}
+    assert retriever.search("孵化面积", scope=Scope(("b.txt", "c.txt")))[0].passage.doc_id == "b.txt"
+    with pytest.raises(ValueError, match="没有符合条件的文档"):
+        retriever.search("孵化面积", scope=Scope(("d*",)))
+
+
+@pytest.mark.parametrize(("only", "since", "until", "held"), [
+    ((), "", "", True), (("2021/*",), "", "", True), (("2021",), "", "", True), (("2021/",), "", "", True), (("202",), "", "", False),
+    (("*.docx",), "", "", False), (("x", "*通知*"), "", "", True), (("2021/[甲]通知.md",), "", "", False),
+    ((), "2021", "2021", True), ((), "2021-06", "", True), ((), "2021-06-30", "2021-06-30", True), ((), "2021-07", "", False), ((), "", "2021-05", False),
+])
+def test_scope(only, since, until, held):
+    document = Document("2021/关于[甲]的通知.md", "题", "文", "", {"date": "2021-06-30"})
+    assert Scope(only, since, until).holds(document) == held
+
+
+def test_an_undated_document_is_in_no_span_of_time():
+    assert not Scope(since="1900").holds(Document("a", "a", "a", "a")) and Scope().holds(Document("a", "a", "a", "a"))
+
+
+@pytest.mark.parametrize("date", ["去年", "2021/06", "2021-6", "20210630"])
+def test_a_date_that_cannot_be_read_is_refused(date):
+    with pytest.raises(ValueError, match="2021-06-30"):
+        Scope(until=date)
+
+
+def test_one_document_does_not_crowd_out_the_rest(tmp_path, embedder):
+    (tmp_path / "long.txt").write_text("\n\n".join(f"园区第{i}次会议部署招商引资工作，要求招商引资工作再加力。" + "会议还听取了其他汇报。" * 24 for i in range(6)), "utf-8")
+    (tmp_path / "short.txt").write_text("招商引资工作由投资促进局负责，部署和督办由局长王某承担。" + "他常到各处走动，到处听取汇报。" * 12, "utf-8")
+    store = PassageStore.build(tmp_path, embedder)
+    hits = Retriever(store, embedder, 0.0).search("招商引资工作部署", 7)
+    by_score = [h.passage.doc_id for h in sorted(hits, key=lambda h: -h.score)]
+    by_rank = [h.passage.doc_id for h in hits]
+    assert [h.rank for h in hits] == list(range(1, 8)) and by_score[:3] == by_rank[:3] == ["long.txt"] * 3
+    assert by_rank.index("short.txt") < 5 < by_score.index("short.txt")

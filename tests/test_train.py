@@ -74,6 +74,22 @@ def test_our_own_questions_are_found_in_the_texts(data, tmp_path):
     assert (second.answer, second.start, second.title) == ("", -1, title)
 
 
+def test_a_dialogue_gives_its_follow_up_with_the_turn_before_and_two_whole_questions(data, tmp_path):
+    _, body = sets.raw_articles(data, "crud_rag_docs")[3]
+    row = {"text": "crud_rag_docs", "article": hashlib.sha256(body.encode()).hexdigest()[:16], "at": 0, "length": 60}
+    row |= {"before": ["东川产量多少？", body[10:14]], "question": "增长呢？", "whole": "东川产量增长多少？", "answer": body[20:26]}
+    (tmp_path / "x.jsonl").write_text(json.dumps(row, ensure_ascii=False) + "\n", "utf-8")
+    found = sets.raw_followups(data, tmp_path / "x.jsonl")
+    assert [(x.source, x.question, x.before) for x in found] == [
+        ("asked", "东川产量多少？", ()), ("asked", "东川产量增长多少？", ()), ("followups", "增长呢？", ("东川产量多少？", body[10:14]))
+    ]
+    assert all(x.context.startswith(x.answer, x.start) for x in found)
+    from qa.reading import with_turn
+
+    assert with_turn("增长呢？", "东川产量多少？", "9亿元") == "东川产量多少？9亿元。增长呢？" and with_turn("增长呢？", "东" * 90, "长" * 20) == "东" * 68 + "增长呢？"
+    assert with_turn("问" * 80, "东川产量多少？", "9亿元") == "问" * 80  # the reader cuts it
+
+
 def test_gold_by_reference_becomes_documents_and_gold(data, tmp_path):
     from eval.types import load_gold
 

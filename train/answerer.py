@@ -24,7 +24,7 @@ from qa.reading import PAIRS, Formatter
 from train import data as sets
 from train.body import character_tokenizer, chinese_body
 from train.leaks import refuse_leaks
-from train.loop import DEVICE, Loop, attention, autocast
+from train.loop import DEVICE, Loop, autocast
 from train.rows import Row, RowSampler, Stream
 
 
@@ -70,7 +70,7 @@ def with_words(model: CopyModel, table: np.ndarray) -> CopyModel:
 def build(start: Path | None, data: Path, layers: int) -> tuple[CopyModel, Any]:
     """A copy model: the one in ``start``, or a fresh one on the body of ``start`` (an embedder of ours) or on MiniLM's."""
     if start and json.loads((start / "config.json").read_text("utf-8"))["model_type"] == CopyConfig.model_type:
-        model = CopyModel.from_pretrained(start, dtype=torch.float32, attn_implementation=attention())
+        model = CopyModel.from_pretrained(start, dtype=torch.float32)
         return model, AutoTokenizer.from_pretrained(start)
     if start:
         tokenizer = AutoTokenizer.from_pretrained(start)
@@ -80,7 +80,6 @@ def build(start: Path | None, data: Path, layers: int) -> tuple[CopyModel, Any]:
         body = chinese_body(tokenizer, layers)
     shape = {name: getattr(body.config, name) for name in ("vocab_size", "hidden_size", "num_attention_heads", "intermediate_size")}
     config = CopyConfig(encoder_layers=body.config.num_hidden_layers, **shape)
-    config._attn_implementation = attention()
     model = CopyModel(config)
     state = body.state_dict()
     types = model.encoder.embeddings.token_type_embeddings.weight

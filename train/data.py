@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from index.text import fold
 from qa.citations import proving_span
@@ -32,6 +32,7 @@ READING = (
 )
 ASKED = Path(__file__).with_name("asked.jsonl")  # questions of our own on the texts, by reference
 HELD = ASKED.with_name("held.jsonl")  # questions of yes and no, for calibrating alone
+FOLLOWUPS = ASKED.with_name("followups.jsonl")  # questions that lean on a turn before, by reference
 TEXTS = ("xwlb_cctv_2012_2026", "crud_rag_docs", "gov_work_reports_1954_2026", "laws_regulations")
 PAIRS = ("crud_event_title_news", "simclue_triples", "csts_paraphrase", "qbqtc")
 
@@ -47,6 +48,7 @@ class Example:
     answer: str
     start: int
     kind: str = ""  # of our own questions: yes and no (the answer is the proof), item (one of several answers), or what is asked for
+    before: tuple[str, ...] = ()  # the question and the answer that this one follows
 
 
 Row = TypeVar("Row")
@@ -110,13 +112,9 @@ def raw_reading(data: Path, name: str) -> list[Example]:
     return kept
 
 
-def raw_asked(data: Path, path: Path = ASKED) -> list[Example]:
-    """The questions written for this project on excerpts of the texts (``train/asked.jsonl``), source "asked".
-
-    A line names an excerpt by text file, the first 16 hex digits of the article's SHA-256, offset and length, so that no news text
-    is in the repository, and holds its ``questions``, each ``[question, answer, kind]``, or one ``question`` with its ``answer``.
-    One whose article is not among the texts is left out.
-    """
+def excerpts(data: Path, path: Path) -> list[tuple[dict[str, Any], str, str]]:
+    """The lines of a file that names excerpts by text file, the first 16 hex digits of the article's SHA-256, offset and length (so that
+    no news text is in the repository), each with the article's title and the excerpt. Those whose article is not among the texts are left out."""
     rows = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line] if path.exists() else []
     wanted = {(row["text"], row["article"]) for row in rows}
     bodies = {}
@@ -128,11 +126,35 @@ def raw_asked(data: Path, path: Path = ASKED) -> list[Example]:
     found = []
     for row in rows:
         title, body = bodies.get((row["text"], row["article"]), ("", ""))
-        excerpt = body[row["at"] : row["at"] + row["length"]]
-        for question, answer, kind in row.get("questions", [(row.get("question"), row.get("answer"), row.get("kind", row.get("type")))]) if excerpt else ():
+        if excerpt := body[row["at"] : row["at"] + row["length"]]:
+            found.append((row, title, excerpt))
+    return found
+
+
+def raw_asked(data: Path, path: Path = ASKED) -> list[Example]:
+    """The questions written for this project on excerpts of the texts (``train/asked.jsonl``), source "asked".
+
+    A line holds an excerpt's ``questions``, each ``[question, answer, kind]``, or one ``question`` with its ``answer``.
+    """
+    found = []
+    for row, title, excerpt in excerpts(data, path):
+        for question, answer, kind in row.get("questions", [(row.get("question"), row.get("answer"), row.get("kind", row.get("type")))]):
             start = excerpt.find(answer) if answer else -1
             if start >= 0 or not answer:
                 found.append(Example("asked", title, excerpt, question, answer, start, kind))
+    return found
+
+
+def raw_followups(data: Path, path: Path = FOLLOWUPS) -> list[Example]:
+    """The dialogues written for this project: what was asked first and the follow-up in full, source "asked", and the follow-up with the
+    turn before it, source "followups"."""
+    found = []
+    for row, title, excerpt in excerpts(data, path):
+        first, said = row["before"]
+        turns = (("asked", first, said, ()), ("asked", row["whole"], row["answer"], ()), ("followups", row["question"], row["answer"], (first, said)))
+        for source, question, answer, before in turns:
+            if (start := excerpt.find(answer)) >= 0:
+                found.append(Example(source, title, excerpt, question, answer, start, "followup" if before else "other", before))
     return found
 
 
@@ -140,8 +162,8 @@ def raw_asked(data: Path, path: Path = ASKED) -> list[Example]:
 def reading(data: Path, gold: Path | None = GOLD, seeds: Path | None = SEEDS) -> list[Example]:
     """:func:`raw_reading` of all sets, less what asks a protected question or holds protected text. Kept in memory: do not change the list."""
     of = (data, gold, seeds)
-    sources = [(name, raw_reading(data, name)) for name in READING] + [("asked", raw_asked(data))]
-    return [x for name, rows in sources for x in sifted(name, rows, lambda row: [row.question], lambda row: row.context, of)]
+    sources = [(name, raw_reading(data, name)) for name in READING] + [("asked", raw_asked(data)), ("followups", raw_followups(data))]
+    return [x for name, rows in sources for x in sifted(name, rows, lambda row: [row.question, *row.before[:1]], lambda row: row.context, of)]
 
 
 def character_vocabulary(data: Path, size: int) -> list[str]:

@@ -19,10 +19,9 @@ from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
 from qa.followup import LEANING, traits
-from train.data import ASKED
+from train.data import ASKED, FOLLOWUPS
 from train.leaks import committed_leaks
 
-FOLLOWUPS = ASKED.with_name("followups.jsonl")
 WRONG = 0.001  # share of the questions that stand alone which may be taken to lean
 LEAST = 0.1  # weights nearer to zero than this are left out
 

@@ -14,7 +14,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from index.text import sentences
 from qa.confidence import OPPOSITES
-from qa.reading import Formatter
+from qa.reading import Formatter, with_turn
 from train import data as sets
 from train.questions import make
 
@@ -23,6 +23,7 @@ WEIGHTS = {
     "cmrc2018.train": 0.30, "cmrc2018.trial": 0.05, "drcd.dev": 0.15, "counterterror_news.train": 0.14, "squad11_zh_mt.dev": 0.10,
     "squad2_zh_mt.dev": 0.11, "webqa.test": 0.05, "cjrc.dev": 0.06, "dureader_qg.dev": 0.02, "ncp_policy.train": 0.02,
 }
+FOLLOWUPS = 0.2  # share of the weight of our own questions that follow-ups have beside it
 TEXT_WEIGHTS = {"xwlb_cctv_2012_2026": 0.42, "crud_rag_docs": 0.40, "gov_work_reports_1954_2026": 0.09, "laws_regulations": 0.09}
 
 
@@ -78,8 +79,8 @@ class RowSampler:
 
     def __init__(self, data: Path, formatter: Formatter, rng: Random, limit: int | None = None, asked: float = 0.35):
         """``limit`` articles of each text file are read; ``asked`` is the weight of our own questions beside WEIGHTS, whose sum is 1."""
-        self.rng, self.formatter, self.weights = rng, formatter, {**WEIGHTS, "asked": asked}
-        examples = [x for x in sets.reading(data) if len(x.answer) <= 60 and len(x.question) >= 4]
+        self.rng, self.formatter, self.weights = rng, formatter, {**WEIGHTS, "asked": asked, "followups": asked * FOLLOWUPS}
+        examples = [x for x in sets.reading(data) if len(x.answer) <= 60 and (len(x.question) >= 4 or x.before)]
         self.real: dict[str, list[sets.Example]] = {}
         for x in examples:
             if not is_dev(x.context):
@@ -88,6 +89,7 @@ class RowSampler:
         asked_dev = [x for x in examples if is_dev(x.context) and x.source == "asked"]
         self.asked_dev = [x for x in asked_dev if x.kind not in ("yes", "no", "item")]
         self.judged_dev = [x for x in asked_dev if x.kind in ("yes", "no")]
+        self.followups_dev = [x for x in examples if is_dev(x.context) and x.source == "followups"]
         self.texts, self.texts_dev = {}, []
         for name in TEXT_WEIGHTS:
             rows = sets.articles(data, name)[:limit]
@@ -108,19 +110,20 @@ class RowSampler:
 
     def real_row(self, x: sets.Example, size: int) -> Row:
         title = x.title if self.rng.random() < 0.6 else ""
-        room = self.formatter.room(x.question, title, size)
+        question = with_turn(x.question, *x.before[: 2 if self.rng.random() < 0.7 else 1]) if x.before else x.question
+        room = self.formatter.room(question, title, size)
         if x.start < 0:
             at = self.rng.randint(0, max(0, len(x.context) - room))
-            return Row(x.question, title, x.context[at : at + room], "", ())
+            return Row(question, title, x.context[at : at + room], "", ())
         end = x.start + len(x.answer)
         if self.rng.random() < 0.09:  # a window of the same text without the answer
             sides = [s for s in (x.context[: x.start], x.context[end:]) if len(s) > 50]
             side = self.rng.choice(sides)[:room] if sides else ""
             if side and x.answer not in side:
-                return Row(x.question, title, side, "", ())
+                return Row(question, title, side, "", ())
         passage, at = self._window(x.context, x.start, end, room)
         others = (o for o in occurrences(passage, x.answer) if o != x.start - at and len(x.answer) > 1)
-        return Row(x.question, title, passage, x.answer, (x.start - at, *others), {"yes": 1, "no": 0}.get(x.kind, -1))
+        return Row(question, title, passage, x.answer, (x.start - at, *others), {"yes": 1, "no": 0}.get(x.kind, -1))
 
     def made_row(self, article: tuple[str, str], other: tuple[str, str], size: int) -> Row | None:
         rng = self.rng
@@ -194,12 +197,13 @@ class RowSampler:
         real = [self.real_row(x, size) for x in self.real_dev[:count]]
         asked = [self.real_row(x, size) for x in self.asked_dev[:count]]
         judged = [self.real_row(x, size) for x in self.judged_dev[:count]]
+        followups = [self.real_row(x, size) for x in self.followups_dev[:count]]
         made: list[Row] = []
         while len(made) < count:
             if row := self.made_row(self.rng.choice(self.texts_dev), self.rng.choice(self.texts_dev), size):
                 made.append(row)
         self.rng = kept
-        return {name: rows for name, rows in (("real", real), ("asked", asked), ("judged", judged), ("made", made)) if rows}
+        return {name: rows for name, rows in (("real", real), ("asked", asked), ("followups", followups), ("judged", judged), ("made", made)) if rows}
 
 
 def tensors(rows: list[Row], formatter: Formatter, size: int) -> dict[str, Any]:
