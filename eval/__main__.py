@@ -21,6 +21,9 @@ def main(argv: list[str] | None = None) -> int:
     run = commands.add_parser("run", help="ask every gold question of a folder's documents")
     run.add_argument("--gold", type=Path, default=Path("eval/gold/seeds.jsonl"), help="JSON lines (default: eval/gold/seeds.jsonl)")
     run.add_argument("--docs", type=Path, default=Path("seeds"), help="the folder of documents (default: seeds)")
+    run.add_argument("--distractors", type=Path, help="more articles to get lost in: one a line, title<TAB>text, may be .zst")
+    run.add_argument("--distractor-count", type=int, help="only the first so many of them")
+    run.add_argument("--vectors", type=Path, help="a folder that keeps the distractors' vectors for further runs")
     run.add_argument("--embedder", help="a sentence-transformers model in place of the shipped one")
     run.set_defaults(do=_run)
     reader = commands.add_parser("reader", help="read given contexts: CMRC 2018, DRCD, SQuAD, DuReader_robust, XQuAD, CJRC, RGB or CRUD-RAG")
@@ -99,8 +102,18 @@ def _run(args: argparse.Namespace) -> int:
         args.docs, embedder=args.embedder, answerer=args.answerer, template=args.template,
         skipped=lambda name, why: print(f"skipped {name}: {why}", file=sys.stderr),
     )
+    about = {"gold": args.gold.name}
+    if args.distractors:
+        from itertools import islice
+
+        from eval.retrieval import crowded, read_distractors
+        from index.progress import progress_bar
+
+        articles = islice(read_distractors(args.distractors), args.distractor_count)
+        assistant = crowded(assistant, articles, args.vectors, progress_bar("embedding"))
+        about |= {"distractors": args.distractors.name}
     report = _with_bar(lambda progress: evaluate(assistant, gold, args.limit, args.seed, progress, part))
-    report = replace(report, manifest={"gold": args.gold.name, **report.manifest})
+    report = replace(report, manifest={**about, **report.manifest})
     if lost := unfindable(assistant, [item for item in gold if item.id in {row["id"] for row in report.items}]):
         print(f"note: no single passage holds the evidence of {len(lost)} questions, which count as not found: {', '.join(lost[:10])}", file=sys.stderr)
     return _finish(report, args.out, part, html=html)

@@ -8,9 +8,9 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from index.embed import Embedder
 from index.lexical import LexicalIndex
 from index.store import CHUNK_SIZE, VERSION, PassageStore, searchable
 from index.types import Document, Manifest, Passage
+
+if TYPE_CHECKING:
+    from qa.assistant import Assistant
 
 SYSTEMS = ("dense", "lexical", "fused")
 CUTS = (1, 3, 5, 10)
@@ -144,6 +147,26 @@ def _store(embedder: Embedder, passages: list[Passage], folder: Path | None, pro
         size = sum(p.stat().st_size for p in Path(place).rglob("*") if p.is_file())
     rate = fresh / seconds if fresh else None
     return store, {"passages": len(passages), "embedded_per_second": rate, "bytes": size, "bytes_per_thousand_passages": 1000 * size / len(passages)}
+
+
+def crowded(
+    assistant: Assistant, distractors: Iterable[tuple[str, str]], folder: Path | None = None, progress: Callable[[int, int], None] = silent
+) -> Assistant:
+    """``assistant`` over its own documents and ``distractors`` (``(title, body)``) together, in memory; ``folder`` as in :func:`embedded`."""
+    from qa.assistant import Assistant as Crowd
+    from qa.retriever import Retriever
+
+    own = assistant.store
+    extra = [Document(f"distractor-{number}", title, body, "") for number, (title, body) in enumerate(distractors, 1)]
+    added = [passage for document in extra for passage in chunk_document(document, CHUNK_SIZE)]
+    texts = [searchable(passage) for passage in added]
+    vectors, _, _ = embedded(assistant.retriever.embedder, texts, folder, progress)
+    checksums = {**own.manifest.checksums, "distractors": digest(texts)}
+    manifest = replace(own.manifest, passages=len(own.passages) + len(added), checksums=checksums)
+    lexical = LexicalIndex.build([*map(searchable, own.passages), *texts])
+    store = PassageStore([*own.documents.values(), *extra], own.passages + added, np.concatenate([own.vectors, vectors]), lexical, manifest)
+    retriever = Retriever(store, assistant.retriever.embedder, assistant.retriever.dense)
+    return Crowd(store, retriever, assistant.answerer, assistant.calibration, assistant.threshold)
 
 
 def embedded(embedder: Embedder, texts: Sequence[str], folder: Path | None, progress: Callable[[int, int], None] = silent) -> tuple[np.ndarray, int, float]:

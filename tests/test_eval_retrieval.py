@@ -13,10 +13,15 @@ import pytest
 from eval import retrieval
 from eval.__main__ import main
 from eval.benchmarks import Example
-from eval.retrieval import embedded, evaluate_retrieval, rank_scores, read_distractors, table
+from eval.reader import Baseline
+from eval.retrieval import crowded, embedded, evaluate_retrieval, rank_scores, read_distractors, table
 from eval.types import GoldError, Report
 from index.chunk import chunk_document
+from index.store import PassageStore
 from index.types import Document
+from qa.assistant import Assistant
+from qa.confidence import Calibration
+from qa.retriever import Retriever
 from tests.conftest import FakeEmbedder
 
 C1, C2, C3 = "甲区出口10亿元。", "乙区出口20亿元。", "丙区种树30棵。"
@@ -197,6 +202,17 @@ def test_vectors_of_another_embedder_or_text_are_not_taken_over(tmp_path):
     assert first[1] == 2 and embedded(FakeEmbedder(), ["甲", "乙"], tmp_path)[1] == 0
     assert np.array_equal(embedded(FakeEmbedder(), ["甲", "乙"], tmp_path)[0], first[0])
     assert embedded(FakeEmbedder("fake:2"), ["甲", "乙"], tmp_path)[1] == embedded(FakeEmbedder(), ["甲", "丙"], tmp_path)[1] == 2
+
+
+def test_a_crowd_holds_the_folder_and_the_distractors(tmp_path, embedder):
+    (tmp_path / "a.txt").write_text("甲区出口10亿元，同比增长3%，外贸企业达到80家。", "utf-8")
+    store = PassageStore.build(tmp_path, embedder)
+    alone = Assistant(store, Retriever(store, embedder, 0.35), Baseline("overlap"), Calibration(0.35), threshold=0.0)
+    articles = [("乙区", f"乙区第{n}次种树{n}棵，参加的有{n}人。") for n in range(30)]
+    crowd = crowded(alone, articles, tmp_path / "vectors")
+    assert len(crowd.store.passages) == 31 and len(crowd.store.documents) == 31 and crowd.store.manifest.checksums != store.manifest.checksums
+    assert crowd.ask("甲区出口多少？").citations[0].doc_id == "a.txt" and crowd.ask("乙区第7次种树多少棵？").citations[0].doc_id == "distractor-8"
+    assert len(alone.store.passages) == 1 and np.allclose(crowd.store.vectors[0], store.vectors[0])
 
 
 def test_distractor_files(tmp_path):

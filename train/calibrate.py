@@ -58,8 +58,8 @@ def corpus(data: Path, count: int, rng: Random) -> tuple[list[Document], list[As
     others = [x for x in examples if x.source in sources]
 
     def drawn(number: int, answered: bool) -> list[sets.Example]:
-        """Half of them our own questions, as far as there are any: they are the nearest to what offices ask."""
-        own = [x for x in ours if (x.start >= 0) == answered][: number // 2]
+        """Two thirds of them our own questions, as far as there are any: they are the nearest to what offices ask."""
+        own = [x for x in ours if (x.start >= 0) == answered][: number * 2 // 3]
         return own + [x for x in others if (x.start >= 0) == answered][: number - len(own)]
 
     for x in drawn(count, True):
@@ -75,7 +75,7 @@ def corpus(data: Path, count: int, rng: Random) -> tuple[list[Document], list[As
         body = body[:1500]
         s, e = rng.choice(sentences(body))
         question = make(body[s:e], title, rng)
-        if question and made < count:
+        if question and made < count // 3:  # they share more words with the text than people's
             made += 1
             draw = rng.random()
             if draw < 0.3 and (missed := near_miss(question[0], title + body, rng.choice(articles)[1], rng)):
@@ -85,7 +85,7 @@ def corpus(data: Path, count: int, rng: Random) -> tuple[list[Document], list[As
                 asked.append((question[0], "", "", ""))
             else:
                 asked.append((question[0], add(title, body), body[s + question[1] : s + question[2]], ""))
-        elif made >= count:
+        elif made >= count // 3:
             break
     for x in sets.raw_asked(data, sets.HELD):
         asked.append((x.question, add(x.title, x.context), x.answer, x.kind))
@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--answerer", type=Path, default=Path("models/answerer"))
     parser.add_argument("--embedder", type=Path, default=Path("models/embedder"))
-    parser.add_argument("--count", type=int, default=150)
+    parser.add_argument("--count", type=int, default=260, help="answerable questions of people; the other kinds in proportion")
     parser.add_argument("--false-refusals", type=float, default=0.08, help="share of the answerable questions that the threshold may refuse here")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
