@@ -1,4 +1,4 @@
-# make run · make ask Q="…" · make test · make check · make eval · make leaks · make train-embedder · make train-answerer
+# make run · make ask Q="…" · make test · make check · make eval · make leaks · make train-answerer · make train-embedder
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -7,7 +7,7 @@ PORT ?= 7860
 DATA ?= data
 export Q
 
-.PHONY: run ask index test check eval leaks browser train-embedder train-answerer clean
+.PHONY: run ask index test check eval leaks browser train-answerer train-embedder calibrate clean
 
 run: $(VENV)/.ready
 	@$(VENV)/bin/python app.py --docs "$(DOCS)" --port $(PORT)
@@ -38,13 +38,18 @@ leaks: $(VENV)/.ready-dev
 TRAIN = LD_PRELOAD="$(wildcard /usr/lib/*/libtcmalloc_minimal.so.4)" $(VENV)/bin/python -m
 RUNS ?= runs
 
-train-embedder: $(VENV)/.ready-dev
-	$(TRAIN) train.embedder --data "$(DATA)" --out models/embedder --run $(RUNS)/embedder --minutes 15 --lengths 128,128,128,288
-
+# The answerer first (the shipped weights took this time in legs: train/LOG.md, A1 to A7), then the embedder, which starts from its encoder.
 train-answerer: $(VENV)/.ready-dev
 	test -f $(RUNS)/words/vectors.npy || $(TRAIN) train.words --data "$(DATA)" --out $(RUNS)/words
-	$(TRAIN) train.answerer --data "$(DATA)" --out models/answerer --run $(RUNS)/answerer --start models/embedder --words $(RUNS)/words --minutes 190
+	$(TRAIN) train.answerer --data "$(DATA)" --out models/answerer --run $(RUNS)/answerer --words $(RUNS)/words --minutes 340 --asked 1.5
 	$(TRAIN) train.followup
+	$(MAKE) calibrate
+
+train-embedder: $(VENV)/.ready-dev
+	$(TRAIN) train.embedder --data "$(DATA)" --out models/embedder --run $(RUNS)/embedder --start models/answerer --minutes 25
+	$(MAKE) calibrate
+
+calibrate: $(VENV)/.ready-dev
 	$(TRAIN) train.calibrate --data "$(DATA)" --answerer models/answerer --embedder models/embedder
 
 clean:

@@ -39,6 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     speed = commands.add_parser("speed", help="embedding and reading beside a BERT of bge-small-zh's shape that is made on the spot, in one run")
     speed.add_argument("--docs", type=Path, default=Path("seeds"), help="the folder of documents (default: seeds)")
     speed.add_argument("--questions", type=int, default=40, help="so many questions, drafted from the documents (default: 40)")
+    speed.add_argument("--passages", type=int, default=96, help="so many passages a round (default: 96)")
     speed.add_argument("--rounds", type=int, default=3, help="so many rounds of embedding in turns (default: 3)")
     speed.add_argument("--embedder", help="a sentence-transformers model in place of the shipped one")
     speed.add_argument("--out", type=Path, help="the figures, as JSON")
@@ -95,6 +96,10 @@ def _run(args: argparse.Namespace) -> int:
     from eval.harness import evaluate, unfindable
     from qa.assistant import Assistant
 
+    if not args.distractors and (args.distractor_count is not None or args.vectors):
+        raise GoldError("--distractor-count and --vectors are for --distractors FILE: name that too")
+    if args.distractor_count is not None and args.distractor_count < 1:
+        raise GoldError("--distractor-count is 1 at least")
     gold, part, html = load_gold(args.gold), _part(args.out), _html(args.html, args.out)
     if drafts := unreviewed(args.gold):
         print(f"note: {drafts} of {len(gold)} questions are drafts that nobody has reviewed; what they measure is doubtful", file=sys.stderr)
@@ -167,8 +172,8 @@ def _speed(args: argparse.Namespace) -> int:
     from eval.speed import lines, measure
     from qa.assistant import Assistant
 
-    if args.questions < 1 or args.rounds < 1:
-        raise GoldError("--questions and --rounds are 1 at least")
+    if min(args.questions, args.rounds, args.passages) < 1:
+        raise GoldError("--questions, --rounds and --passages are 1 at least")
     _part(args.out)
 
     def skipped(name: str, why: str) -> None:
@@ -176,9 +181,7 @@ def _speed(args: argparse.Namespace) -> int:
 
     assistant = Assistant.open(args.docs, embedder=args.embedder, answerer=args.answerer, template=args.template, skipped=skipped)
     questions = [item.question for item in draft(args.docs, args.questions, 0, lambda name, why: None)]
-    if not questions:
-        raise GoldError(f"no question can be drafted from {args.docs}: name a folder with more text")
-    found = measure(assistant, questions, args.rounds)
+    found = measure(assistant, questions, args.rounds, args.passages)
     print("\n".join(lines(found)))
     if args.out:
         args.out.write_text(json.dumps(found) + "\n", "utf-8")

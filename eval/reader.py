@@ -28,7 +28,7 @@ def as_hits(example: Example) -> list[Hit]:
 class Baseline:
     """A reader without a model: each context's "first" sentence, or the one with most "overlap" (character pairs of the question)."""
 
-    judges = False
+    judges = follows = False
 
     def __init__(self, kind: str):
         if kind not in ("first", "overlap"):

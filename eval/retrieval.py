@@ -152,12 +152,17 @@ def _store(embedder: Embedder, passages: list[Passage], folder: Path | None, pro
 def crowded(
     assistant: Assistant, distractors: Iterable[tuple[str, str]], folder: Path | None = None, progress: Callable[[int, int], None] = silent
 ) -> Assistant:
-    """``assistant`` over its own documents and ``distractors`` (``(title, body)``) together, in memory; ``folder`` as in :func:`embedded`."""
+    """``assistant`` over its own documents and ``distractors`` (``(title, body)``) together, in memory; ``folder`` as in :func:`embedded`.
+
+    A distractor that holds a passage of its own documents is left out: an answer from there would count as a wrong one."""
     from qa.assistant import Assistant as Crowd
     from qa.retriever import Retriever
 
     own = assistant.store
-    extra = [Document(f"distractor-{number}", title, body, "") for number, (title, body) in enumerate(distractors, 1)]
+    extra = [
+        Document(f"distractor-{number}", title, body, "") for number, (title, body) in enumerate(distractors, 1)
+        if not any(passage.text in body for passage in own.passages)
+    ]
     added = [passage for document in extra for passage in chunk_document(document, CHUNK_SIZE)]
     texts = [searchable(passage) for passage in added]
     vectors, _, _ = embedded(assistant.retriever.embedder, texts, folder, progress)

@@ -57,6 +57,7 @@ class Span:
 class Answerer(Protocol):
     name: str
     judges: bool  # whether its spans say yes or no
+    follows: bool  # whether it is trained to read a follow-up with the turn before in front (qa.reading.with_turn)
 
     def answer(self, question: str, hits: Sequence[Hit]) -> list[Span]:
         """The best spans over all hits, best first; empty where there is nothing to read."""
@@ -125,7 +126,7 @@ class CopyAnswerer:
         except Exception as error:
             raise model_error("answerer", str(folder), error) from error
         self._formatter = Formatter.load(Path(folder), tokenizer.get_vocab())
-        self.judges = self._model.config.verdict
+        self.judges, self.follows = self._model.config.verdict, self._model.config.followups
         keep_freed_memory()
         self.name = f"{Path(folder).name}:{fingerprint(Path(folder))[:12]}"
 
@@ -160,7 +161,7 @@ class Seq2SeqAnswerer:
     "no answer": ``Span.none`` is minus infinity.
     """
 
-    judges = False
+    judges = follows = False
 
     def __init__(self, model: str | Path, template: str = "t5", grounded: bool = True, beams: int = 3, max_new_tokens: int = 48, max_length: int = 512):
         go_offline()

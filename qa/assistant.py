@@ -17,7 +17,7 @@ from qa.citations import cite, text_digest, trimmed
 from qa.compose import Said, compose, text_of, wants_verdict
 from qa.confidence import Calibration
 from qa.dates import readings
-from qa.followup import standalone_question
+from qa.followup import question_in_context, standalone_question
 from qa.retriever import EVERYWHERE, Retriever, Scope
 from qa.types import Answer, Citation, Part
 
@@ -91,17 +91,19 @@ class Assistant:
         """
         began = time.perf_counter()
         question = checked(question)
+        history = [(q, "" if a == REFUSED else a) for q, a in history]  # a refusal is no answer to go on from
         asked = standalone_question(question, history) if rewrite else question
         # The turn before leads to the passage, even where the completed question has lost some of its words.
         hits = self.retriever.search(asked if asked == question else f"{history[-1][0]} {asked}", scope=scope)
-        spans = self.candidates(asked, hits[:READ])
+        read = question_in_context(question, history) if asked != question and self.answerer.follows else asked
+        spans = self.candidates(read, hits[:READ])
         ranked = self.calibration.ranked(asked, [span for span in spans if span.start < span.end], self.store.documents)
         if not ranked:
             unsupported = spans[0].said if spans else ""
             return Answer(question, asked, REFUSED, (), hits, 0.0, True, time.perf_counter() - began, unsupported=unsupported)
         confidence, best = ranked[0]
         near = best.hit.score
-        odds = best.score - best.none if math.isfinite(best.none) else best.score
+        odds = best.score - best.none if math.isfinite(best.none) else max(best.score, -1e9)
         verdict = None
         if self.calibration.verdict and self.answerer.judges and wants_verdict(asked):
             verdict = self.calibration.judged(asked, best, self.document(best.hit.passage.doc_id))

@@ -30,7 +30,7 @@ ALIKE = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.99)  # cosines that part the level
 class CopyConfig(PreTrainedConfig):
     """Shapes of a :class:`CopyModel`. ``match_types`` is the number of ``token_type_ids``; ``words`` the number of
     two-character words with fixed vectors of ``word_size`` (:mod:`train.words`), 0 for a model without them; ``verdict`` whether
-    it says yes or no."""
+    it says yes or no; ``followups`` whether it has read follow-ups with the turn before in front."""
 
     model_type = "judian-copy"
     is_encoder_decoder = True
@@ -45,6 +45,7 @@ class CopyConfig(PreTrainedConfig):
     words: int = 0
     word_size: int = 96
     verdict: bool = False
+    followups: bool = False
     max_answer: int = 64
     pad_token_id: int = 0
     bos_token_id: int = 2

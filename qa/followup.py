@@ -1,7 +1,7 @@
 """History + question → a question that stands alone. Deterministic; whoever asked is shown the result.
 
 A question is completed only where it leans on an earlier turn: it opens with 那/其中/它, holds a pronoun, ends in 呢, is short and
-names no place, body or year, or reads like one that leans (a linear model over character pairs, ``python -m train.followup``).
+names no place, body or year, or reads like one that leans (a linear model over characters and pairs, ``python -m train.followup``).
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ _PART = re.compile(r"\d+[万亿]?元?以[上下]的?")
 
 
 def traits(question: str) -> set[str]:
-    """What the linear model looks at: character pairs, how the question begins and ends, how long it is."""
+    """What the linear model looks at: characters and pairs of them, how the question begins and ends, how long it is."""
     bare = re.sub(r"[？?。，,！!\s]", "", fold(question))
-    return {f"n{min(len(bare), 24)}", "^" + bare[:1], "^" + bare[:2], "$" + bare[-2:], *(bare[i : i + 2] for i in range(len(bare) - 1))}
+    return {f"n{min(len(bare), 24)}", "^" + bare[:1], "^" + bare[:2], "$" + bare[-2:], *bare, *(bare[i : i + 2] for i in range(len(bare) - 1))}
 
 
 @lru_cache(maxsize=1)
@@ -80,6 +80,19 @@ def leans(question: str) -> bool:
     return bool(_PRONOUN.search(bare)) or bias + sum(weights.get(t, 0.0) for t in traits(bare)) > 0
 
 
+def _bare(question: str) -> str:
+    """``question`` without what opens and ends a follow-up."""
+    return re.sub("呢(?=[，, ]|$)", "", _OPENING.sub("", _ENDING.sub("", question))).replace("，", "").strip() or question
+
+
+def _swapped(asked: str, new: str) -> str:
+    """2020年呢 / 赣州呢 / 100亿元以上的呢: the question ``asked`` with another year, place or part; empty where ``new`` is no mere swap."""
+    for mine, theirs in ((_YEAR.findall(new), _YEAR.findall(asked)), (names(new), names(asked)), (_PART.findall(new), _PART.findall(asked))):
+        if mine and theirs and len(new) <= len(mine[0]) + 2:
+            return asked.replace(theirs[0], mine[0], 1) + "？"
+    return ""
+
+
 def standalone_question(question: str, history: Sequence[tuple[str, str]] = ()) -> str:
     """``question`` completed from ``history`` (earlier ``(question, answer)`` turns, oldest first), or as it is.
 
@@ -89,17 +102,15 @@ def standalone_question(question: str, history: Sequence[tuple[str, str]] = ()) 
         return question
     before = standalone_question(history[-1][0], history[:-1])
     asked = _ENDING.sub("", before)
-    new = re.sub("呢(?=[，, ]|$)", "", _OPENING.sub("", _ENDING.sub("", question))).replace("，", "").strip() or question
+    new = _bare(question)
     stands_for = _STANDS_FOR.match(question)
     if stands_for and _NAMED.search(asked) and 1 < len(history[-1][1]) <= 16:  # 他写的什么 after 董事长是谁: the answer is the subject
         rest = _ENDING.sub("", question)[stands_for.end() :]
         return _NOISE.sub("", _ASKED.sub("", asked)) + history[-1][1] + rest + "？"
+    if same := _swapped(asked, new):
+        return same
     years, old_years = _YEAR.findall(new), _YEAR.findall(asked)
     places, old_places = names(new), names(asked)
-    # 2020年呢 / 赣州呢 / 100亿元以上的呢: the same question, another year, place or part.
-    for mine, theirs in ((years, old_years), (places, old_places), (_PART.findall(new), _PART.findall(asked))):
-        if mine and theirs and len(new) <= len(mine[0]) + 2:
-            return asked.replace(theirs[0], mine[0], 1) + "？"
     subject = "".join(dict.fromkeys([*old_places[:1], *(y for y in old_years[:1] if not years)]))
     topic = _NOISE.sub("", _ASKED.sub("", asked))
     head = _ASKED.sub("", new)  # what is asked for now
@@ -114,3 +125,17 @@ def standalone_question(question: str, history: Sequence[tuple[str, str]] = ()) 
     if not _ASKING.search(new):
         new += "是多少" if re.search("多少|几|多大", asked) else ("是谁" if "谁" in asked else "")
     return ("" if new.startswith(lead) else lead) + new + "？"
+
+
+def question_in_context(question: str, history: Sequence[tuple[str, str]]) -> str:
+    """What the reader is given of ``question``: a follow-up as it was typed, the turn before in front (the reader is trained on such), unless it merely
+    swaps a year, a place or a part, which completes it without a loss; any other question as it is."""
+    from qa.reading import with_turn
+
+    completed = standalone_question(question, history)
+    if completed == question:
+        return question
+    before = standalone_question(history[-1][0], history[:-1])
+    if completed == _swapped(_ENDING.sub("", before), _bare(question)):
+        return completed
+    return with_turn(_ENDING.sub("？", question, count=1), _ENDING.sub("？", before, count=1), history[-1][1])

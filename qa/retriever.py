@@ -41,7 +41,9 @@ class Scope:
             return False
         if date[: len(self.since)] < self.since or (self.until and date[: len(self.until)] > self.until):
             return False
-        return not self.only or any(fnmatchcase(document.id, pattern) or document.id.startswith(pattern.rstrip("/") + "/") for pattern in self.only)
+        # Brackets stand for themselves: 国发[2021]5号.txt is a name.
+        fits = (fnmatchcase(document.id, name.replace("[", "[[]")) or document.id.startswith(name.rstrip("/") + "/") for name in self.only)
+        return not self.only or any(fits)
 
 
 EVERYWHERE = Scope()

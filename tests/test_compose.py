@@ -122,7 +122,7 @@ TEXTS = st.lists(st.one_of(PIECES, st.text(max_size=6)), min_size=1, max_size=30
 
 
 class Reader:
-    name, judges = "random", True
+    name, judges, follows = "random", True, False
 
     def __init__(self, spans):
         self.spans = spans

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from qa.followup import standalone_question
+from qa.followup import question_in_context, standalone_question
 
 TURN = [("南昌综保区2021年进出口总额是多少？", "突破210亿元")]
 
@@ -58,3 +58,25 @@ def test_a_bare_question_takes_its_subject_along(question, history, expected):
 
 def test_nothing_before_nothing_changed():
     assert standalone_question("那同比增长呢？") == "那同比增长呢？"
+
+
+@pytest.mark.parametrize(("question", "read"), [
+    ("那同比增长呢？", "南昌综保区2021年进出口总额是多少？210亿元。那同比增长呢？"),
+    ("2020年呢？", "南昌综保区2020年进出口总额是多少？"),  # a mere swap is completed without a loss
+    ("南昌综保区有多少家企业？", "南昌综保区有多少家企业？"),
+])
+def test_what_the_reader_is_given(question, read):
+    history = [("南昌综保区2021年进出口总额是多少？", "210亿元")]
+    assert question_in_context(question, history) == read
+
+
+def test_marks_that_were_not_typed_are_put_between():
+    history = [("南昌综保区2021年进出口总额是多少", "210亿元")]
+    assert question_in_context("那同比增长呢", history) == "南昌综保区2021年进出口总额是多少？210亿元。那同比增长呢？"
+
+
+def test_a_long_answer_does_not_go_with_the_next_question():
+    history = [("为什么要建仓库？", "因为跨境电商的退货需要就近处理，否则成本太高"), ("它有多大？", "3万平方米")]
+    assert question_in_context("它什么时候建成？", history[:1]) == "为什么要建仓库？它什么时候建成？"
+    assert question_in_context("它什么时候建成？", history).endswith("3万平方米。它什么时候建成？")  # a chain keeps its subject
+    assert "仓库" in question_in_context("它什么时候建成？", history)

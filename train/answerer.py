@@ -47,10 +47,11 @@ def exact_matches(model: CopyModel, rows: list[Row], formatter: Formatter, size:
 
 
 def with_verdict(model: CopyModel) -> CopyModel:
-    """``model`` with a head for yes and no, if it has none yet."""
+    """``model`` with a head for yes and no, if it has none yet; it will have read follow-ups, too."""
     if model.config.verdict:
+        model.config.followups = True
         return model
-    model.config.verdict = True
+    model.config.verdict = model.config.followups = True
     new = CopyModel(model.config)
     new.load_state_dict(model.state_dict(), strict=False)
     return new

@@ -32,7 +32,7 @@ from qa.confidence import Calibration, features
 from qa.retriever import Retriever
 from train import data as sets
 from train.questions import make
-from train.rows import is_dev, near_miss
+from train.rows import is_dev, near_miss, split
 
 VERDICTS = ("yes", "no", "unknown")
 Asked = tuple[str, str, str, str]  # question, document id, answer ("" where there is none), kind
@@ -40,7 +40,7 @@ Asked = tuple[str, str, str, str]  # question, document id, answer ("" where the
 
 def corpus(data: Path, count: int, rng: Random) -> tuple[list[Document], list[Asked]]:
     """Held-out documents, and ``count`` questions with an answer there and about as many without."""
-    examples = [x for x in sets.reading(data) if is_dev(x.context) and len(x.context) > 80]
+    examples = [x for x in split(sets.reading(data))[1] if len(x.context) > 80]
     rng.shuffle(examples)
     articles = [a for name in ("xwlb_cctv_2012_2026", "crud_rag_docs") for a in sets.articles(data, name) if is_dev(a[1])]
     rng.shuffle(articles)

@@ -49,6 +49,8 @@ class Example:
     start: int
     kind: str = ""  # of our own questions: yes and no (the answer is the proof), item (one of several answers), or what is asked for
     before: tuple[str, ...] = ()  # the question and the answer that this one follows
+    article: str = ""  # of our own questions: the article's key, and where the context begins there
+    at: int = 0
 
 
 Row = TypeVar("Row")
@@ -112,15 +114,20 @@ def raw_reading(data: Path, name: str) -> list[Example]:
     return kept
 
 
+def article_key(body: str) -> str:
+    """What names an article in our own files: the first 16 hex digits of its SHA-256."""
+    return hashlib.sha256(body.encode()).hexdigest()[:16]
+
+
 def excerpts(data: Path, path: Path) -> list[tuple[dict[str, Any], str, str]]:
-    """The lines of a file that names excerpts by text file, the first 16 hex digits of the article's SHA-256, offset and length (so that
+    """The lines of a file that names excerpts by text file, :func:`article_key`, offset and length (so that
     no news text is in the repository), each with the article's title and the excerpt. Those whose article is not among the texts are left out."""
     rows = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line] if path.exists() else []
     wanted = {(row["text"], row["article"]) for row in rows}
     bodies = {}
     for name in {name for name, _ in wanted}:
         for title, body in raw_articles(data, name):
-            key = (name, hashlib.sha256(body.encode()).hexdigest()[:16])
+            key = (name, article_key(body))
             if key in wanted:
                 bodies[key] = (title, body)
     found = []
@@ -141,7 +148,7 @@ def raw_asked(data: Path, path: Path = ASKED) -> list[Example]:
         for question, answer, kind in row.get("questions", [(row.get("question"), row.get("answer"), row.get("kind", row.get("type")))]):
             start = excerpt.find(answer) if answer else -1
             if start >= 0 or not answer:
-                found.append(Example("asked", title, excerpt, question, answer, start, kind))
+                found.append(Example("asked", title, excerpt, question, answer, start, kind, (), row["article"], row["at"]))
     return found
 
 
@@ -154,7 +161,8 @@ def raw_followups(data: Path, path: Path = FOLLOWUPS) -> list[Example]:
         turns = (("asked", first, said, ()), ("asked", row["whole"], row["answer"], ()), ("followups", row["question"], row["answer"], (first, said)))
         for source, question, answer, before in turns:
             if (start := excerpt.find(answer)) >= 0:
-                found.append(Example(source, title, excerpt, question, answer, start, "followup" if before else "other", before))
+                kind = "followup" if before else "other"
+                found.append(Example(source, title, excerpt, question, answer, start, kind, before, row["article"], row["at"]))
     return found
 
 

@@ -7,7 +7,7 @@ Writes a checkpoint every few minutes (``--run FOLDER``); the same command with 
 In-batch negatives with a symmetric InfoNCE loss (van den Oord et al. 2018; SimCSE's temperature 0.05), and for each question one more
 passage that BM25 finds for it and that does not answer it (DPR, Karpukhin et al. 2020). Pairs: question → passage, headline → story,
 in-place question → passage, a sentence → the passage it was taken from (inverse cloze, Lee et al. 2019), paraphrases. Contexts held out
-for the answerer (:func:`train.rows.is_dev`) are held out here too.
+for the answerer (:func:`train.rows.split`) are held out here too.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from qa.copy_model import CopyConfig, CopyModel
 from train import data as sets
 from train.body import character_tokenizer, chinese_body
 from train.leaks import refuse_leaks
-from train.loop import DEVICE, Loop, autocast
+from train.loop import DEVICE, Loop, attention, autocast
 from train.questions import make
-from train.rows import is_dev
+from train.rows import is_dev, split
 
 QUERY = 48
 SCALE = 20.0
@@ -57,16 +57,21 @@ class TripleSampler:
         self.rng = rng
         news = [(t, b) for t, b in sets.articles(data, "xwlb_cctv_2012_2026") if t and "快讯" not in t][:limit]
         others = [a for name in ("crud_rag_docs", "gov_work_reports_1954_2026", "laws_regulations") for a in sets.articles(data, name)[:limit]]
-        self.news = [a for a in news if not is_dev(a[1])]
-        self.docs = self.news + [a for a in others if not is_dev(a[1])]
-        self.events = sets.pairs(data, "crud_event_title_news")
-        reading = [x for x in sets.reading(data) if x.start >= 0 and not x.before and x.source not in ("webqa.test", "cjrc.dev")]
-        self.reading = [x for x in reading if not is_dev(x.context)]
-        self.held = [x for x in reading if is_dev(x.context) and x.kind not in ("yes", "no")]
+        usable = [x for x in sets.reading(data) if x.start >= 0 and not x.before and x.source not in ("webqa.test", "cjrc.dev")]
+        self.reading, held = split(usable)
+        self.held = [x for x in held if x.kind not in ("yes", "no")]
+        unread = {x.article for x in held}
+
+        def seen(articles: list[tuple[str, str]]) -> list[tuple[str, str]]:
+            return [a for a in articles if not is_dev(a[1]) and sets.article_key(a[1]) not in unread]
+
+        self.news = seen(news)
+        self.docs = self.news + seen(others)
+        self.events = [pair for pair in sets.pairs(data, "crud_event_title_news") if not is_dev(pair[1])]
         self.paraphrases = sets.pairs(data, "simclue_triples") + sets.pairs(data, "csts_paraphrase")
-        contexts = list(dict.fromkeys(x.context for x in self.reading))
-        self.pieces = [(context, context[at : at + 256]) for context in contexts for at in range(0, len(context), 256)]
-        self.lexical = LexicalIndex.build([piece for _, piece in self.pieces])
+        contexts = {x.context: x.title for x in self.reading}
+        self.pieces = [(context, title, context[at : at + 256]) for context, title in contexts.items() for at in range(0, len(context), 256)]
+        self.lexical = LexicalIndex.build([piece for _, _, piece in self.pieces])
 
     def triple(self, size: int) -> Triple:
         while True:
@@ -74,17 +79,21 @@ class TripleSampler:
             if found := getattr(self, f"_{kind}")(size):
                 return found
 
+    def _lead(self, title: str) -> str:
+        """Half the time the title, as it stands before a passage that is searched."""
+        return title[:24] + " " if title and self.rng.random() < 0.5 else ""
+
     def _question(self, size: int) -> Triple:
         x = self.rng.choice(self.reading)
-        passage = window(x.context, x.start, x.start + len(x.answer), size, self.rng)
-        title = x.title + " " if x.title and self.rng.random() < 0.5 else ""
-        return x.question, title + passage, self._hard(x.question, x.context, x.answer)[:size]
+        lead = self._lead(x.title)
+        passage = window(x.context, x.start, x.start + len(x.answer), size - len(lead), self.rng)
+        return x.question, lead + passage, self._hard(x.question, x.context, x.answer)
 
     def _hard(self, question: str, context: str, answer: str) -> str:
         """A piece of another context, or of this one, that shares words with the question but does not hold the answer."""
         scores = self.lexical.scores(question)
         best = [self.pieces[i] for i in np.argpartition(-scores, min(16, len(scores) - 1))[:16]]
-        found = [piece for other, piece in best if answer not in piece and (other != context or len(answer) > 3)]
+        found = [self._lead(title) + piece for other, title, piece in best if answer not in piece and (other != context or len(answer) > 3)]
         return self.rng.choice(found) if found else ""
 
     def _headline(self, size: int) -> Triple:
@@ -99,15 +108,16 @@ class TripleSampler:
         return (*self.rng.choice(self.paraphrases), "")
 
     def _sentence(self, size: int) -> tuple[str, str, str, str] | None:
-        """The title and body of an article, a sentence of it and a window around that."""
+        """The title and body of an article, a sentence of it and a window around that, half the time with the title in front."""
         title, body = self.rng.choice(self.docs)
         at = self.rng.randint(0, max(0, len(body) - 6000))
         body = body[at : at + 6000]
-        spans = [(s, e) for s, e in sentences(body) if e - s > 12]
+        spans = [(s, e) for s, e in sentences(body) if 12 < e - s <= size * 2 // 3]
         if len(spans) < 3:
             return None
         s, e = self.rng.choice(spans)
-        return title, body, body[s:e], window(body, s, min(e, s + size), size, self.rng)
+        lead = self._lead(title)
+        return title, body, body[s:e], lead + window(body, s, e, size - len(lead), self.rng)
 
     def _made(self, size: int) -> Triple | None:
         if not (drawn := self._sentence(size)):
@@ -118,17 +128,15 @@ class TripleSampler:
             return None
         elsewhere = [body[at : at + size] for at in range(0, len(body) - size // 2, size)]
         elsewhere = [piece for piece in elsewhere if sentence[:20] not in piece and sentence[-20:] not in piece]
-        titled = title[:24] + " " + passage if title and self.rng.random() < 0.5 else passage
-        return made[0], titled, self.rng.choice(elsewhere) if elsewhere else ""
+        return made[0], passage, self._lead(title) + self.rng.choice(elsewhere) if elsewhere else ""
 
     def _cloze(self, size: int) -> Triple | None:
         if not (drawn := self._sentence(size)):
             return None
-        title, _, sentence, passage = drawn
+        _, _, sentence, passage = drawn
         if self.rng.random() < 0.9:  # the sentence leaves its passage
             passage = passage.replace(sentence, "")
-        titled = title[:24] + " " + passage if title and self.rng.random() < 0.5 else passage
-        return (sentence[:QUERY], titled, "") if len(passage) >= 30 else None
+        return (sentence[:QUERY], passage, "") if len(passage) >= 30 else None
 
 
 def padded(texts: list[str], tokenizer: Any, length: int) -> Tensor:
@@ -175,7 +183,7 @@ def build(start: Path | None, data: Path, layers: int) -> tuple[BertModel, Any]:
         return chinese_body(fresh, layers), fresh
     tokenizer = AutoTokenizer.from_pretrained(start)
     if json.loads((start / "config.json").read_text("utf-8"))["model_type"] != CopyConfig.model_type:
-        return BertModel.from_pretrained(start, add_pooling_layer=False, dtype=torch.float32, attn_implementation="eager"), tokenizer
+        return BertModel.from_pretrained(start, add_pooling_layer=False, dtype=torch.float32, attn_implementation=attention()), tokenizer
     encoder = CopyModel.from_pretrained(start, dtype=torch.float32).encoder
     config = encoder.config
     config.num_hidden_layers, config.type_vocab_size = layers, 1

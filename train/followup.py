@@ -1,9 +1,9 @@
-"""Train what tells a question that leans on an earlier turn from one that stands alone: a linear model over character pairs.
+"""Train what tells a question that leans on an earlier turn from one that stands alone: a linear model over characters and their pairs.
 
     python -m train.followup --out models/followup.json
 
 The leaning ones are written for this project (``train/followups.jsonl``), those that stand alone are our own questions
-(``train/asked.jsonl``), a tenth of both held out. The bias is set so that of the held-out ones that stand alone one in a thousand is
+(``train/asked.jsonl``), a tenth of both held out. The bias is set so that of the held-out ones that stand alone one in two thousand is
 taken to lean: completing a whole question does more harm than leaving a short one as it is.
 """
 
@@ -22,7 +22,7 @@ from qa.followup import LEANING, traits
 from train.data import ASKED, FOLLOWUPS
 from train.leaks import committed_leaks
 
-WRONG = 0.001  # share of the questions that stand alone which may be taken to lean
+WRONG = 0.0005  # share of the questions that stand alone which may be taken to lean
 LEAST = 0.1  # weights nearer to zero than this are left out
 
 

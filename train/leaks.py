@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import argparse
 import collections
+import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from train import data as sets
 from train.protected import GOLD, ROOT, SEEDS, Guard, guard, normalised
 
 # What is committed and shapes the answers: no gold question or passage may stand in there.
 COMMITTED = ("train/*.py", "train/*.jsonl", "index/synonyms.txt", "models/*/calibration.json")
+OWN = ("asked", "followups")  # what sets.reading calls our own questions
 MISSING = (
     "{data} has no text/, train/ and pairs/, so only the committed files were checked for leaks. "
     "Name the folder of the training data with --data (make leaks DATA=…); train/LOG.md says what belongs in it."
@@ -28,7 +31,8 @@ MISSING = (
 
 @dataclass(frozen=True)
 class Leak:
-    """A row of the set (or file) ``where`` that holds the protected ``shared`` (normalised), as a "question" or in its "text"."""
+    """A row of the set (or file) ``where`` that holds the protected ``shared`` (normalised), as a "question" or in its "text", or whose
+    "excerpt", named by ``shared``, overlaps one of the gold."""
 
     where: str
     kind: str
@@ -61,12 +65,10 @@ def _sets(data: Path, gold: Path | None, seeds: Path | None, raw: bool) -> Itera
     for name in sets.PAIRS:
         pairs = sets.raw_pairs(data, name) if raw else sets.pairs(data, name, gold, seeds)
         yield name, list(pairs), ["\n".join(row) for row in pairs]
-    for name in (*sets.READING, "asked"):
-        if raw:
-            examples = sets.raw_asked(data) if name == "asked" else sets.raw_reading(data, name)
-        else:
-            examples = [x for x in sets.reading(data, gold, seeds) if x.source == name]
-        yield name, [[x.question] for x in examples], [x.context for x in examples]
+    own = sets.raw_asked(data) + sets.raw_followups(data) if raw else sets.reading(data, gold, seeds)
+    for name in (*sets.READING, *OWN):
+        examples = sets.raw_reading(data, name) if raw and name not in OWN else [x for x in own if x.source == name]
+        yield name, [[x.question, *x.before[:1]] for x in examples], [x.context for x in examples]
 
 
 def committed_leaks(root: Path = ROOT, gold: Path | None = GOLD, seeds: Path | None = SEEDS) -> list[Leak]:
@@ -77,7 +79,29 @@ def committed_leaks(root: Path = ROOT, gold: Path | None = GOLD, seeds: Path | N
         name, text = path.relative_to(root).as_posix(), path.read_text("utf-8")
         found += [Leak(name, "question", "", q) for q in sorted(watch.questions) if q in normalised(text)]
         found += [Leak(name, "text", copy.source, copy.run) for copy in watch.copies([text]).values()]
-    return found
+    return found + (_shared_excerpts(root, gold) if gold else [])
+
+
+def _shared_excerpts(root: Path, gold: Path) -> list[Leak]:
+    """Excerpts of ``train/*.jsonl`` that overlap one that the gold asks about, both kept by reference: no text says so."""
+    kept: dict[tuple[str, str], list[tuple[int, int, str]]] = {}
+    for path, row in _references(gold.glob("*.jsonl")):
+        kept.setdefault((row["text"], row["article"]), []).append((row["at"], row["at"] + row["length"], f"{path.name} {row['id']}"))
+    found = {}
+    for path, row in _references(sorted((root / "train").glob("*.jsonl"))):
+        for start, end, source in kept.get((row["text"], row["article"]), ()):
+            if start < row["at"] + row["length"] and row["at"] < end:
+                leak = Leak(path.relative_to(root).as_posix(), "excerpt", source, f"{row['article']}@{row['at']}")
+                found[leak] = None
+    return list(found)
+
+
+def _references(paths: Iterable[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The lines that name an excerpt by reference, each with its file."""
+    for path in paths:
+        for line in path.read_text("utf-8").split("\n"):
+            if line and "article" in (row := json.loads(line)):
+                yield path, row
 
 
 def refuse_leaks(data: Path) -> None:
@@ -107,7 +131,7 @@ def main(argv: list[str] | None = None) -> int:
             before = collections.Counter(leak.where for leak in find_leaks(args.data, args.gold, args.seeds, raw=True))
             rest = find_leaks(args.data, args.gold, args.seeds)
             after = collections.Counter(leak.where for leak in rest)
-            for name in (*sets.TEXTS, *sets.PAIRS, *sets.READING, "asked"):
+            for name in (*sets.TEXTS, *sets.PAIRS, *sets.READING, *OWN):
                 print(f"{name:<30}{before[name]:>18}{after[name]:>7}")
             left += rest
     except (OSError, ValueError) as error:  # LoadError among them

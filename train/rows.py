@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -74,6 +74,17 @@ def is_dev(context: str) -> bool:
     return sum(map(ord, context[:60])) % 25 == 0
 
 
+def split(examples: Sequence[sets.Example]) -> tuple[list[sets.Example], list[sets.Example]]:
+    """``(to train on, held out)``: by :func:`is_dev`. A held-out excerpt that overlaps one that is trained on is in neither."""
+    trained = [x for x in examples if not is_dev(x.context)]
+    read: dict[str, set[tuple[int, int]]] = {}
+    for x in trained:
+        if x.article:
+            read.setdefault(x.article, set()).add((x.at, x.at + len(x.context)))
+    held = [x for x in examples if is_dev(x.context)]
+    return trained, [x for x in held if not any(a < x.at + len(x.context) and x.at < b for a, b in read.get(x.article, ()))]
+
+
 class RowSampler:
     """Endless training rows for windows of ``size`` tokens, and fixed development rows."""
 
@@ -81,19 +92,20 @@ class RowSampler:
         """``limit`` articles of each text file are read; ``asked`` is the weight of our own questions beside WEIGHTS, whose sum is 1."""
         self.rng, self.formatter, self.weights = rng, formatter, {**WEIGHTS, "asked": asked, "followups": asked * FOLLOWUPS}
         examples = [x for x in sets.reading(data) if len(x.answer) <= 60 and (len(x.question) >= 4 or x.before)]
+        trained, held = split(examples)
         self.real: dict[str, list[sets.Example]] = {}
-        for x in examples:
-            if not is_dev(x.context):
-                self.real.setdefault(x.source, []).append(x)
-        self.real_dev = [x for x in examples if is_dev(x.context) and x.source in ("cmrc2018.train", "drcd.dev", "counterterror_news.train")]
-        asked_dev = [x for x in examples if is_dev(x.context) and x.source == "asked"]
+        for x in trained:
+            self.real.setdefault(x.source, []).append(x)
+        self.real_dev = [x for x in held if x.source in ("cmrc2018.train", "drcd.dev", "counterterror_news.train")]
+        asked_dev = [x for x in held if x.source == "asked"]
         self.asked_dev = [x for x in asked_dev if x.kind not in ("yes", "no", "item")]
         self.judged_dev = [x for x in asked_dev if x.kind in ("yes", "no")]
-        self.followups_dev = [x for x in examples if is_dev(x.context) and x.source == "followups"]
+        self.followups_dev = [x for x in held if x.source == "followups"]
         self.texts, self.texts_dev = {}, []
+        unread = {x.article for x in held}
         for name in TEXT_WEIGHTS:
             rows = sets.articles(data, name)[:limit]
-            self.texts[name] = [a for a in rows if not is_dev(a[1])]
+            self.texts[name] = [a for a in rows if not is_dev(a[1]) and sets.article_key(a[1]) not in unread]
             if name.startswith(("xwlb", "crud")):
                 self.texts_dev += [a for a in rows if is_dev(a[1])]
         shortest = Random(0)
