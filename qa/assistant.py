@@ -114,8 +114,8 @@ class Assistant:
         text = "".join(part.text for part in parts)
         dates = dict(reading for c in citations for reading in readings(self.document(c.doc_id), c.start, c.end))
         seconds = time.perf_counter() - began
-        read = tuple(dates.items())
-        return Answer(question, asked, text, citations, hits, confidence, False, seconds, parts=parts, dates=read, search_score=near, reader_odds=odds)
+        times = tuple(dates.items())
+        return Answer(question, asked, text, citations, hits, confidence, False, seconds, parts=parts, dates=times, search_score=near, reader_odds=odds)
 
     def candidates(self, question: str, hits: Sequence[Hit]) -> list[Span]:
         """What the answerer finds in ``hits``, with cut words and brackets made whole; empty spans are what no passage says."""

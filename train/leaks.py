@@ -87,7 +87,7 @@ def _shared_excerpts(root: Path, gold: Path) -> list[Leak]:
     kept: dict[tuple[str, str], list[tuple[int, int, str]]] = {}
     for path, row in _references(gold.glob("*.jsonl")):
         kept.setdefault((row["text"], row["article"]), []).append((row["at"], row["at"] + row["length"], f"{path.name} {row['id']}"))
-    found = {}
+    found: dict[Leak, None] = {}
     for path, row in _references(sorted((root / "train").glob("*.jsonl"))):
         for start, end, source in kept.get((row["text"], row["article"]), ()):
             if start < row["at"] + row["length"] and row["at"] < end:
