@@ -146,7 +146,7 @@ def test_no_answer_ever_holds_anything_but_quotes_and_connectors(texts, question
         documents = held
 
     class Search:
-        def search(self, question):
+        def search(self, question, scope=None):
             return tuple(dict.fromkeys(span.hit for span in spans))
 
     verdict = (data.draw(st.floats(-1, 4)),) + (0.0,) * 10
