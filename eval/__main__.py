@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from eval.benchmarks import FORMATS
 from eval.types import GoldError, Report, load_gold
@@ -126,6 +125,7 @@ def _run(args: argparse.Namespace) -> int:
 
 def _reader(args: argparse.Namespace) -> int:
     from eval.benchmarks import load_benchmark
+    from eval.compare import plain
     from eval.reader import Baseline, evaluate_reader, explained
     from qa.answerer import Answerer, load_answerer
 
@@ -137,7 +137,7 @@ def _reader(args: argparse.Namespace) -> int:
     about = {"noise": args.noise} if args.noise or examples[0].parts else {}
     report = _with_bar(lambda progress: evaluate_reader(answerer, examples, args.limit, args.seed, progress, part, about))
     report = replace(report, manifest={"benchmark": args.file.name, **report.manifest})
-    return _finish(report, args.out, part, [*table(report.metrics), explained(report)], html)
+    return _finish(report, args.out, part, [*plain(report.metrics), explained(report)], html)
 
 
 def _retrieval(args: argparse.Namespace) -> int:
@@ -278,7 +278,9 @@ def _with_bar(work: Callable[[Callable[[int, int], None]], Report]) -> Report:
 
 
 def _finish(report: Report, out: Path | None, part: Path | None, lines: list[str] | None = None, html: Path | None = None) -> int:
-    for line in lines or table(report.metrics):
+    from eval.compare import plain
+
+    for line in lines or plain(report.metrics):
         print(line)
     if out and part:
         report.save(out)
@@ -288,26 +290,6 @@ def _finish(report: Report, out: Path | None, part: Path | None, lines: list[str
     for row in [row for row in report.items if "error" in row][:3]:
         print(f"note: {row['id']} ended in {row['error']}", file=sys.stderr)
     return 0
-
-
-def table(metrics: dict[str, Any] | Any) -> list[str]:
-    """The overall metrics as lines, then one line a type of question."""
-    overall = metrics["overall"]
-    lines = [f"{'metric':<20}{'mean':>7}  {'95% interval':<16}{'n':>5}"]
-    for name, value in overall.items():
-        if isinstance(value, dict) and "mean" in value:
-            lines.append(f"{name:<20}{value['mean']:>7.3f}  {value['low']:.3f} – {value['high']:.3f}{value['n']:>8}")
-    if "risk_coverage" in metrics:
-        lines.append(f"{'risk over coverage':<20}{metrics['risk_coverage']['area']:>7.3f}")
-    for row in metrics.get("orders", ()):
-        areas = f"{row['confidence']:.3f} by confidence, {row['alone']:.3f} by the {row['by']} score alone (the same {row['n']} candidates)"
-        lines.append(f"  {areas}: {row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}], p = {row['p']:.3g}")
-    seconds = overall["seconds"]
-    lines.append(f"seconds a question: {seconds['p50']:.3f} (p50), {seconds['p95']:.3f} (p95); {overall['items']} questions, {overall['errors']} errors")
-    for name, group in metrics.get("by_type", {}).items():
-        cells = (f"{key} {group[key]['mean']:.3f}" for key in ("right", "f1", "recall@5") if key in group)
-        lines.append(f"  {name:<18}{'  '.join(cells)}  ({group['items']})")
-    return lines
 
 
 if __name__ == "__main__":

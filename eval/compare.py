@@ -98,3 +98,23 @@ def differing(a: Report, b: Report) -> list[str]:
         if errors := sum("error" in row for row in report.items):
             notes.append(f"{errors} questions of {name} ended in an error and count as wrong")
     return notes
+
+
+def plain(metrics: dict[str, Any] | Any) -> list[str]:
+    """The overall metrics as lines, then one line a type of question."""
+    overall = metrics["overall"]
+    lines = [f"{'metric':<20}{'mean':>7}  {'95% interval':<16}{'n':>5}"]
+    for name, value in overall.items():
+        if isinstance(value, dict) and "mean" in value:
+            lines.append(f"{name:<20}{value['mean']:>7.3f}  {value['low']:.3f} – {value['high']:.3f}{value['n']:>8}")
+    if "risk_coverage" in metrics:
+        lines.append(f"{'risk over coverage':<20}{metrics['risk_coverage']['area']:>7.3f}")
+    for row in metrics.get("orders", ()):
+        areas = f"{row['confidence']:.3f} by confidence, {row['alone']:.3f} by the {row['by']} score alone (the same {row['n']} candidates)"
+        lines.append(f"  {areas}: {row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}], p = {row['p']:.3g}")
+    seconds = overall["seconds"]
+    lines.append(f"seconds a question: {seconds['p50']:.3f} (p50), {seconds['p95']:.3f} (p95); {overall['items']} questions, {overall['errors']} errors")
+    for name, group in metrics.get("by_type", {}).items():
+        cells = (f"{key} {group[key]['mean']:.3f}" for key in ("right", "f1", "recall@5") if key in group)
+        lines.append(f"  {name:<18}{'  '.join(cells)}  ({group['items']})")
+    return lines

@@ -145,7 +145,7 @@ def score_item(assistant: Assistant, item: GoldItem) -> dict[str, Any]:
     return row | {
         "answer": answer.text, "rewritten": answer.rewritten, "refused": answer.refused,
         "confidence": answer.confidence if math.isfinite(answer.confidence) else 0.0,
-        "alone": {"search": answer.search_score, "reader": answer.reader_odds},
+        "alone": {"search": answer.search_score, "reader": answer.reader_odds if math.isfinite(answer.reader_odds) else 0.0},
         "citations": [asdict(c) for c in answer.citations], "withheld": withheld, "hits": hits, "seconds": seconds, "scores": scores,
     }
 
@@ -225,16 +225,14 @@ def risk_coverage(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def orders(items: Sequence[Mapping[str, Any]], seed: int) -> list[dict[str, Any]]:
-    """The area under risk–coverage were the same candidates given in the order of the search score alone, or of the reader's odds alone, and how
-    much lower it is with the confidence: paired bootstrap. Nothing where a report does not hold these scores."""
+    """The area under risk–coverage by search score alone and by reader's odds alone, over the same candidates, and how much lower it is by
+    confidence: paired bootstrap. Nothing where a report does not hold these scores."""
     found = []
     for by in ("search", "reader"):
-        rows = [(row["confidence"], row["alone"][by], good) for row in items if "alone" in row and (good := candidate(row)) is not None]
-        if rows:
-            confidence, alone, right = ([row[n] for row in rows] for n in range(3))
-            difference, low, high, p = m.area_difference(alone, confidence, right, seed)
-            areas = {"alone": m.risk_coverage(alone, right)[1], "confidence": m.risk_coverage(confidence, right)[1]}
-            found.append({"by": by, **areas, "difference": difference, "low": low, "high": high, "p": p, "n": len(rows)})
+        if rows := [(row["confidence"], row["alone"][by], good) for row in items if "alone" in row and (good := candidate(row)) is not None]:
+            confidence, alone, right = map(list, zip(*rows, strict=True))
+            tested = dict(zip(("difference", "low", "high", "p"), m.area_difference(alone, confidence, right, seed), strict=True))
+            found.append({"by": by, "n": len(rows), "alone": m.risk_coverage(alone, right)[1], "confidence": m.risk_coverage(confidence, right)[1], **tested})
     return found
 
 

@@ -155,7 +155,6 @@ def crowded(
     """``assistant`` over its own documents and ``distractors`` (``(title, body)``) together, in memory; ``folder`` as in :func:`embedded`.
 
     A distractor that holds a passage of its own documents is left out: an answer from there would count as a wrong one."""
-    from qa.assistant import Assistant as Crowd
     from qa.retriever import Retriever
 
     own = assistant.store
@@ -171,7 +170,7 @@ def crowded(
     lexical = LexicalIndex.build([*map(searchable, own.passages), *texts])
     store = PassageStore([*own.documents.values(), *extra], own.passages + added, np.concatenate([own.vectors, vectors]), lexical, manifest)
     retriever = Retriever(store, assistant.retriever.embedder, assistant.retriever.dense)
-    return Crowd(store, retriever, assistant.answerer, assistant.calibration, assistant.threshold)
+    return type(assistant)(store, retriever, assistant.answerer, assistant.calibration, assistant.threshold)
 
 
 def embedded(embedder: Embedder, texts: Sequence[str], folder: Path | None, progress: Callable[[int, int], None] = silent) -> tuple[np.ndarray, int, float]:

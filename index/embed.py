@@ -57,13 +57,6 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest() if files else ""
 
 
-def native_bfloat16() -> bool:
-    """Whether this CPU multiplies in bfloat16, which is faster than float32; where it does not, emulation would be slower."""
-    import torch
-
-    return any(getattr(torch.cpu, name, lambda: False)() for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
-
-
 class Embedder:
     """``encode`` gives unit vectors; ``name`` tells two embedders apart, ``dim`` is the vectors' length.
 

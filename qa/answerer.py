@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from index.embed import MODELS, allow_network, fingerprint, go_offline, model_error, native_bfloat16, quiet
+from index.embed import MODELS, allow_network, fingerprint, go_offline, model_error, quiet
 from index.text import sentences
 from index.types import Hit
 from qa.citations import aligned
@@ -52,6 +52,11 @@ class Span:
     none: float
     said: str = ""
     yes: float = 0.0
+
+    @property
+    def odds(self) -> float:
+        """The log-odds against "no answer"; for a model that has none, the score."""
+        return self.score - self.none if math.isfinite(self.none) else self.score
 
 
 class Answerer(Protocol):
@@ -93,6 +98,13 @@ def windows(hit: Hit, room: int) -> list[Window]:
         shared = last > first and spans[last][1] - spans[last][0] <= room // 3 and spans[last + 1][1] - spans[last][0] <= room
         first = last if shared else last + 1
     return found
+
+
+def native_bfloat16() -> bool:
+    """Whether this CPU multiplies in bfloat16, which is faster than float32; where it does not, emulation would be slower."""
+    import torch
+
+    return any(getattr(torch.cpu, name, lambda: False)() for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
 
 
 def keep_freed_memory() -> None:

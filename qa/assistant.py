@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
@@ -95,27 +94,26 @@ class Assistant:
         asked = standalone_question(question, history) if rewrite else question
         # The turn before leads to the passage, even where the completed question has lost some of its words.
         hits = self.retriever.search(asked if asked == question else f"{history[-1][0]} {asked}", scope=scope)
-        read = question_in_context(question, history) if asked != question and self.answerer.follows else asked
+        read = question_in_context(question, asked, history) if asked != question and self.answerer.follows else asked
         spans = self.candidates(read, hits[:READ])
         ranked = self.calibration.ranked(asked, [span for span in spans if span.start < span.end], self.store.documents)
         if not ranked:
             unsupported = spans[0].said if spans else ""
             return Answer(question, asked, REFUSED, (), hits, 0.0, True, time.perf_counter() - began, unsupported=unsupported)
         confidence, best = ranked[0]
-        near = best.hit.score
-        odds = best.score - best.none if math.isfinite(best.none) else max(best.score, -1e9)
         verdict = None
         if self.calibration.verdict and self.answerer.judges and wants_verdict(asked):
             verdict = self.calibration.judged(asked, best, self.document(best.hit.passage.doc_id))
         parts, citations = self._cited(compose(asked, ranked, self.store.documents, self.threshold, verdict))
         if confidence < self.threshold:
             seconds = time.perf_counter() - began
-            return Answer(question, asked, REFUSED, (), hits, confidence, True, seconds, citations[0], search_score=near, reader_odds=odds)
+            return Answer(question, asked, REFUSED, (), hits, confidence, True, seconds, citations[0], search_score=best.hit.score, reader_odds=best.odds)
         text = "".join(part.text for part in parts)
         dates = dict(reading for c in citations for reading in readings(self.document(c.doc_id), c.start, c.end))
-        seconds = time.perf_counter() - began
-        times = tuple(dates.items())
-        return Answer(question, asked, text, citations, hits, confidence, False, seconds, parts=parts, dates=times, search_score=near, reader_odds=odds)
+        return Answer(
+            question, asked, text, citations, hits, confidence, False, time.perf_counter() - began, parts=parts, dates=tuple(dates.items()),
+            search_score=best.hit.score, reader_odds=best.odds,
+        )
 
     def candidates(self, question: str, hits: Sequence[Hit]) -> list[Span]:
         """What the answerer finds in ``hits``, with cut words and brackets made whole; empty spans are what no passage says."""

@@ -112,12 +112,11 @@ def features(question: str, span: Span, document: Document) -> tuple[float, ...]
     """What speaks for and against ``span``: the reader's odds against "no answer" and its log-probability (both held to ±8), the search
     score; the question's coverage by passage and by proving sentence, each with title and heading, what the document never says;
     another time, the opposite measure, the wrong kind of answer."""
-    odds = span.score - span.none if math.isfinite(span.none) else span.score
     passage = span.hit.passage
     a, b = proving_span(document.text, span.start, span.end, passage.start, passage.end)
     said, around = document.text[a:b], (passage.title, passage.heading)
     return (
-        max(-8.0, min(8.0, odds)), max(-8.0, span.score), span.hit.score,
+        max(-8.0, min(8.0, span.odds)), max(-8.0, span.score), span.hit.score,
         coverage(question, passage.text, *around), coverage(question, said, *around), unheard(question, passage, document),
         float(clash(question, said, document)), float(opposed(question, said)), float(unfit(question, document.text[span.start : span.end])),
     )

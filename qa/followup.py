@@ -127,12 +127,11 @@ def standalone_question(question: str, history: Sequence[tuple[str, str]] = ()) 
     return ("" if new.startswith(lead) else lead) + new + "？"
 
 
-def question_in_context(question: str, history: Sequence[tuple[str, str]]) -> str:
-    """What the reader is given of ``question``: a follow-up as it was typed, the turn before in front (the reader is trained on such), unless it merely
+def question_in_context(question: str, completed: str, history: Sequence[tuple[str, str]]) -> str:
+    """What the reader is given of ``question``, which :func:`standalone_question` made ``completed``: a follow-up as it was typed, the turn before in front (the reader is trained on such), unless it merely
     swaps a year, a place or a part, which completes it without a loss; any other question as it is."""
     from qa.reading import with_turn
 
-    completed = standalone_question(question, history)
     if completed == question:
         return question
     before = standalone_question(history[-1][0], history[:-1])

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from qa.followup import question_in_context, standalone_question
+from qa import followup
+from qa.followup import standalone_question
 
 TURN = [("南昌综保区2021年进出口总额是多少？", "突破210亿元")]
 
@@ -58,6 +59,10 @@ def test_a_bare_question_takes_its_subject_along(question, history, expected):
 
 def test_nothing_before_nothing_changed():
     assert standalone_question("那同比增长呢？") == "那同比增长呢？"
+
+
+def question_in_context(question, history):
+    return followup.question_in_context(question, standalone_question(question, history), history)
 
 
 @pytest.mark.parametrize(("question", "read"), [

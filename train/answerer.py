@@ -47,11 +47,10 @@ def exact_matches(model: CopyModel, rows: list[Row], formatter: Formatter, size:
 
 
 def with_verdict(model: CopyModel) -> CopyModel:
-    """``model`` with a head for yes and no, if it has none yet; it will have read follow-ups, too."""
+    """``model`` with a head for yes and no, if it has none yet."""
     if model.config.verdict:
-        model.config.followups = True
         return model
-    model.config.verdict = model.config.followups = True
+    model.config.verdict = True
     new = CopyModel(model.config)
     new.load_state_dict(model.state_dict(), strict=False)
     return new
@@ -135,6 +134,7 @@ def main() -> None:
         formatter = Formatter.load(args.words, tokenizer.get_vocab())
         model = with_words(model, np.load(args.words / "vectors.npy"))
     model = with_verdict(model)
+    model.config.followups = True  # they are among the rows
     torch.nn.Module.to(model, DEVICE).train()
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):

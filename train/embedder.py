@@ -1,6 +1,6 @@
-"""Train the embedder: contrastive triples on the answerer's encoder, saved as a sentence-transformers model.
+"""Train the embedder: contrastive triples on the Chinese MiniLM body or an answerer's encoder, saved as a sentence-transformers model.
 
-    python -m train.embedder --data DATA --start models/answerer --out models/embedder --minutes 40
+    python -m train.embedder --data DATA --out models/embedder --layers 6 --minutes 40
 
 Writes a checkpoint every few minutes (``--run FOLDER``); the same command with the same folder goes on from it.
 
