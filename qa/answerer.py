@@ -100,13 +100,6 @@ def windows(hit: Hit, room: int) -> list[Window]:
     return found
 
 
-def native_bfloat16() -> bool:
-    """Whether this CPU multiplies in bfloat16, which is faster than float32; where it does not, emulation would be slower."""
-    import torch
-
-    return any(getattr(torch.cpu, name, lambda: False)() for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
-
-
 def keep_freed_memory() -> None:
     """Let glibc keep freed blocks: returning each large tensor to the system and faulting it in again takes longer than the search for the passages."""
     import ctypes
@@ -120,23 +113,26 @@ def keep_freed_memory() -> None:
 
 
 class CopyAnswerer:
-    """The shipped copy model (:mod:`qa.copy_model`), from a local folder; it reads in bfloat16 where the CPU has it. Raises ModelError."""
+    """The shipped copy model (:mod:`qa.copy_model`), from a local folder, packed for reading (:mod:`index.packed`). Raises ModelError."""
 
     def __init__(self, folder: str | Path = DEFAULT):
         go_offline()
         import torch
         from transformers import AutoTokenizer
 
+        from index.packed import native_int8, pack, round_linears
         from qa.copy_model import CopyModel
         from qa.reading import Formatter
 
         quiet()
         try:
-            dtype = torch.bfloat16 if native_bfloat16() else torch.float32
-            self._model = CopyModel.from_pretrained(folder, dtype=dtype, local_files_only=True).eval()
+            self._model = CopyModel.from_pretrained(folder, dtype=torch.float32, local_files_only=True).eval()
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         except Exception as error:
             raise model_error("answerer", str(folder), error) from error
+        pack(self._model.encoder, int8=native_int8())
+        if native_int8():
+            round_linears(self._model.decoder)
         self._formatter = Formatter.load(Path(folder), tokenizer.get_vocab())
         self.judges, self.follows = self._model.config.verdict, self._model.config.followups
         keep_freed_memory()

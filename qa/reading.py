@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,15 @@ def with_turn(question: str, before: str, answer: str = "") -> str:
     return f"{before[:room]}{answer}{question}"
 
 
+def fitted(question: str) -> str:
+    """What the model reads of ``question``: all of it, or of a long one the end, where people ask, from a sentence's start where there is one."""
+    if len(question) <= QUESTION_LIMIT:
+        return question
+    end = question[-QUESTION_LIMIT:]
+    starts = [m.end() for m in re.finditer("[。！？!?；;\n]", end[:-8])]
+    return end[starts[0] :] if starts else end
+
+
 class Formatter:
     """Turns ``(question, title, passage)`` into fixed-size arrays with a tokenizer's character ids.
 
@@ -75,7 +85,7 @@ class Formatter:
 
     def encode(self, question: str, title: str, passage: str, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
         """``(ids, types, words, offset)``: passage character ``i`` stands at token ``offset + i``. What does not fit is cut."""
-        question, title = fold(question)[:QUESTION_LIMIT], fold(title)[:TITLE_LIMIT]
+        question, title = fold(fitted(question)), fold(title)[:TITLE_LIMIT]
         passage = fold(passage)[: self.room(question, title, size)]
         ids = np.zeros(size, np.int64)
         types = np.zeros(size, np.int64)

@@ -56,3 +56,15 @@ def assistant(tmp_path_factory):
     from qa import Assistant
 
     return Assistant.open(ROOT / "seeds", index=tmp_path_factory.mktemp("index") / "seeds")
+
+
+@pytest.fixture
+def tiny():
+    """A copy model of tiny shape with random weights."""
+    import torch
+
+    from qa.copy_model import CopyConfig, CopyModel
+
+    torch.manual_seed(0)
+    config = CopyConfig(vocab_size=64, hidden_size=32, encoder_layers=2, num_attention_heads=4, intermediate_size=64, max_position_embeddings=128, max_answer=8)
+    return CopyModel(config).eval()

@@ -5,18 +5,11 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForSeq2SeqLM
 
-from qa.copy_model import ALIKE, CopyConfig, CopyModel
-from qa.reading import BIGRAM, CHARACTER, PLAIN, QUESTION, TITLE, TRIGRAM, Formatter, match_types
+from qa.copy_model import ALIKE
+from qa.reading import BIGRAM, CHARACTER, PLAIN, QUESTION, QUESTION_LIMIT, TITLE, TRIGRAM, Formatter, fitted, match_types
 
 CHARACTERS = "甲乙丙丁戊己庚辛多少个0123456789,。"
 VOCABULARY = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, **{c: i + 5 for i, c in enumerate(CHARACTERS)}}
-
-
-@pytest.fixture
-def tiny():
-    torch.manual_seed(0)
-    config = CopyConfig(vocab_size=64, hidden_size=32, encoder_layers=2, num_attention_heads=4, intermediate_size=64, max_position_embeddings=128, max_answer=8)
-    return CopyModel(config).eval()
 
 
 def test_formatting_marks_matches_and_keeps_offsets():
@@ -108,3 +101,9 @@ def test_loads_through_the_auto_classes(tiny, tmp_path):
     again = AutoModelForSeq2SeqLM.from_pretrained(tmp_path).eval()
     batch, _ = Formatter(VOCABULARY).batch([("甲多少", "", "乙丙1234。")], 32)
     assert torch.allclose(again.generate(**batch).sequences_scores, tiny.generate(**batch).sequences_scores, atol=1e-5)
+
+
+def test_of_a_long_question_the_end_is_read():
+    asked = "全区2021年规上企业一共有多少家？"
+    assert fitted(asked) == asked and fitted("我们想了解一些背景情况，" * 9 + "谢谢。" + asked) == asked
+    assert len(fitted("长" * 200)) == QUESTION_LIMIT
