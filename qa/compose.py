@@ -150,7 +150,8 @@ def enumerated(text: str, start: int, end: int) -> list[tuple[int, int]]:
 def _runs(text: str, family: Sequence[str], low: int, high: int) -> list[list[tuple[int, int]]]:
     """Each run of marks of ``family`` that begins with its first: ``(where a mark begins, where it ends)`` in ``text[low:high]``."""
     found: list[list[tuple[int, int]]] = []
-    marks = "|".join(re.escape(mark) for mark in sorted(family, key=len, reverse=True))
+    # 1.5亿元 is no first item.
+    marks = "|".join(re.escape(mark) + (r"(?!\d)" if mark[-1] in ".．" else "") for mark in sorted(family, key=len, reverse=True))
     for match in re.finditer(marks, text[low:high]):
         at, number = low + match.start(), family.index(match.group())
         if at and text[at - 1] not in _BEFORE_MARK:

@@ -19,13 +19,21 @@ from index.text import fold
 from index.types import Document, Passage
 from qa.answerer import Span
 from qa.citations import proving_span
-from qa.dates import clash
+from qa.dates import clash, named_years, years
+from qa.measures import mismatched
 
-_YEAR = re.compile(r"(?:19|20)\d\d(?=年|[ 　]|$)")
-_ZONES = "综保区|经开区|高新区|开发区|自贸区|保税区"
-_ZONE = re.compile(rf"([\u4e00-\u9fff]{{2}})({_ZONES})")
-# What stands before a zone word without naming one.
-_ANY = {"全国", "全省", "全市", "国家", "这个", "哪个", "哪些", "那个", "各个", "所有", "其他", "我们", "整个", "一个", "两个", "几个", "综合", "技术", "产业", "经济", "是否", "以及", "参与", "考核", "关于", "什么"}
+_PLACES = "省|市|县|区|镇|乡|村|街道"
+# A zone or a county, city, town … by name: the two characters before the word …
+_ZONE = re.compile(rf"([\u4e00-\u9fff]{{2}})(?:{_PLACES})?(综保区|经开区|高新区|开发区|自贸区|保税区)")
+_PLACE = re.compile(rf"([\u4e00-\u9fff]{{2}})({_PLACES})(?!场|民|长|委|政府|级|内|里|外|域|间|块|规|镇|乡|企|土|亲)")
+# … unless they name none: 几个开发区, 国家高新区, 位于经开区, 目前综保区; 哪些城市, 各县, 乡镇.
+_NO_NAME = re.compile(
+    "^[在是和与及到为对从向由把被让给于往了请问有该这那哪此各每某全几两整前去今明其当所个]|[国省市县区个几些么家哪此的在有于前年级座类批多少和与及问合术业济"
+    "否考到入进展是名一二两三四五六七八九十节目地本当同别他它位]$"
+)
+_COMMON_PLACE = re.compile(
+    "[城都超股上夜门集早]市|[地社园景小城厂库辖特灾山牧战雷矿片校街老新护烟全本]区|[农乡山渔]村|[外全节反本]省|[城集]镇|[家返下故老]乡|[邻全该本]县|[全本]市"
+)
 
 
 @lru_cache(maxsize=256)
@@ -37,11 +45,6 @@ def canonical(text: str) -> str:
     return text.replace(" ", "")
 
 
-@lru_cache(maxsize=256)
-def _years(text: str) -> frozenset[str]:
-    return frozenset(re.findall(r"(?:19|20)\d\d", text))
-
-
 def _said(passage: Passage, document: Document) -> tuple[str, str]:
     """What ``document`` says, as :func:`canonical`: its titles and date, its text. Apart, so that the long text is looked at once."""
     return canonical("\n".join((document.title, passage.title, document.meta.get("date", "")))), canonical(document.text)
@@ -49,10 +52,35 @@ def _said(passage: Passage, document: Document) -> tuple[str, str]:
 
 def contradicted(question: str, passage: Passage, document: Document) -> bool:
     """Whether ``question`` names a year or a zone that neither the passage's article nor the document's date holds."""
-    asked, said = canonical(question), _said(passage, document)
-    if any(not any(year in _years(part) for part in said) for year in _YEAR.findall(asked)):
-        return True
-    return any(place not in _ANY and not any(place + zone in part for part in said) for place, zone in _ZONE.findall(asked))
+    if asked := named_years(question):
+        told = years(document.text, document).union(*map(_figures, (document.title, passage.title, document.text, document.meta.get("date", ""))))
+        if not asked <= told:
+            return True
+    return _other_zone(question, _said(passage, document))
+
+
+@lru_cache(maxsize=256)
+def _figures(text: str) -> frozenset[int]:
+    """Whatever looks like a year."""
+    return frozenset(int(year) for year in re.findall(r"(?:19|20)\d\d", fold(text)))
+
+
+@lru_cache(maxsize=256)  # many spans share a passage
+def _other_zone(question: str, said: tuple[str, str]) -> bool:
+    zones = [(place, zone) for place, zone in _ZONE.findall(canonical(question)) if not _NO_NAME.search(place)]
+    return any(not any(re.search(f"{place}(?:{_PLACES})?{zone}", part) for part in said) for place, zone in zones)
+
+
+def stranger(question: str, passage: Passage, document: Document) -> bool:
+    """Whether ``question`` names a county, city or the like that ``document`` never mentions."""
+    return _stranger(question, _said(passage, document))
+
+
+@lru_cache(maxsize=256)
+def _stranger(question: str, said: tuple[str, str]) -> bool:
+    found = _PLACE.findall(canonical(question))
+    places = [place for place, word in found if not _NO_NAME.search(place) and not _COMMON_PLACE.match(place[-1] + word)]
+    return any(not any(place in part for part in said) for place in places)
 
 
 _ASKING = re.compile(r"(?:[是为有达在叫指于]|(?<=\d)年)*(?:多少|什么时候|什么|哪[些个家位里儿年天]?|谁|怎么样?|如何|为什么|为何|几|多[大长久])|(?<=\d)[年月日]|请问|吗|呢|啥|是否|有没有|是指|指的是")
@@ -65,12 +93,16 @@ def _asked(question: str) -> set[str]:
 
 def unheard(question: str, passage: Passage, document: Document) -> float:
     """The share of the question's tokens that stand nowhere in the document: another year, name or thing than it speaks of."""
+    return _unheard(question, _said(passage, document))
+
+
+@lru_cache(maxsize=256)
+def _unheard(question: str, said: tuple[str, str]) -> float:
     asked = _asked(question)
-    said = _said(passage, document)
     return sum(not any(token in part for part in said) for token in asked) / len(asked) if asked else 1.0
 
 
-@lru_cache(maxsize=256)  # many spans share a passage
+@lru_cache(maxsize=256)
 def coverage(question: str, *texts: str) -> float:
     """The share of the question's tokens, question words left out, that the ``texts`` hold together."""
     asked = _asked(question)
@@ -101,17 +133,17 @@ _TIME = re.compile("[0-9年月日号时点周天季初末底前后]")
 
 
 def unfit(question: str, answer: str) -> bool:
-    """Whether ``answer`` holds no figure where ``question`` asks for one, or no time where it asks for a time."""
+    """Whether ``answer`` holds no figure where ``question`` asks for one, figures of another kind only, or no time where it asks for a time."""
     question, answer = fold(question), fold(answer)
     if _WHEN.search(question):
         return not _TIME.search(answer)
-    return bool(_COUNT.search(question)) and not _FIGURE.search(answer)
+    return (bool(_COUNT.search(question)) and not _FIGURE.search(answer)) or mismatched(question, answer)
 
 
 def features(question: str, span: Span, document: Document) -> tuple[float, ...]:
     """What speaks for and against ``span``: the reader's odds against "no answer" and its log-probability (both held to ±8), the search
     score; the question's coverage by passage and by proving sentence, each with title and heading, what the document never says;
-    another time, the opposite measure, the wrong kind of answer."""
+    another time, the opposite measure, the wrong kind of answer; a place that the document does not name."""
     passage = span.hit.passage
     a, b = proving_span(document.text, span.start, span.end, passage.start, passage.end)
     said, around = document.text[a:b], (passage.title, passage.heading)
@@ -119,6 +151,7 @@ def features(question: str, span: Span, document: Document) -> tuple[float, ...]
         max(-8.0, min(8.0, span.odds)), max(-8.0, span.score), span.hit.score,
         coverage(question, passage.text, *around), coverage(question, said, *around), unheard(question, passage, document),
         float(clash(question, said, document)), float(opposed(question, said)), float(unfit(question, document.text[span.start : span.end])),
+        float(stranger(question, passage, document)),
     )
 
 
@@ -128,7 +161,7 @@ class Calibration:
     for yes and no, with the size of the verdict's odds after the features."""
 
     dense: float = 0.35
-    weights: tuple[float, ...] = (-2.0, 0.35, 0.1, 1.0, 1.0, 1.0, -1.0, -1.0, -0.5, -0.5)
+    weights: tuple[float, ...] = (-2.0, 0.35, 0.1, 1.0, 1.0, 1.0, -1.0, -1.0, -0.5, -0.5, -0.5)
     threshold: float = 0.35
     verdict: tuple[float, ...] = ()
 

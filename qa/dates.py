@@ -9,9 +9,16 @@ from functools import lru_cache
 from index.text import fold
 from index.types import Document
 
-_EXPLICIT = re.compile(r"(?<!\d)((?:19|20)\d\d)(?=年|[ 　—–\-~～至、/.]|$)")
+_YEAR = r"(?:19|20)\d\d"
+_TO = r"[ 　]?(?:[—–\-~～至到、/]+)[ 　]?"
+# A year is one that says so, begins a date or a range of years, or stands at the end (2000至3000万元 names none).
+_EXPLICIT = re.compile(rf"(?<!\d)({_YEAR})(?=[ 　]?年|{_TO}{_YEAR}(?:[ 　]?年|$)|[./-]\d{{1,2}}(?![\d万亿元%个])|[ 　](?![\d万亿千百元余多个家人名吨台项])|$)")
+_RANGE = re.compile(rf"(?<!\d)({_YEAR})年?[ 　]?(?:[—–\-~～至到]+)[ 　]?({_YEAR})(?=[ 　]?年|$)")
+_HAN_YEAR = re.compile("[一二][九〇零○][〇零○一二三四五六七八九]{2}(?=年)")
+_HAN_DIGITS = str.maketrans("〇零○一二三四五六七八九", "000123456789")
 _RELATIVE = {"今年": 0, "本年": 0, "去年": -1, "前年": -2, "明年": 1, "后年": 2}  # not 上年: it leans on the sentence's own year
-_RELATIVE_WORD = re.compile(r"(?<![每历])(?:今年|本年度?(?!龄)|去年|前年|明年|后年)")
+# Not 目前年产, 如今年轻, 以前年度, 此后年均, 基本年薪, 证明年限 …
+_RELATIVE_WORD = re.compile(r"(?<![每历目以当之此如文说证成基日资过])(?:今年|本年度?|去年|前年|明年|后年)(?![产轻限薪龄])")
 _MONTH = re.compile(r"(?<![\d年.])(\d{1,2})月(?:份|底|初|末)?(?:(\d{1,2})[日号])?")
 _MONTHS = re.compile(r"(?<!\d)(\d{1,2})(?:[—–\-~～至](\d{1,2}))?月")
 _PARTS = ("上半年 下半年", "一季度 二季度 三季度 四季度 前三季度", "第一季度 第二季度 第三季度 第四季度", "上旬 中旬 下旬")
@@ -24,17 +31,31 @@ def published(document: Document) -> tuple[int, int] | None:
     return (int(found[1]), int(found[2])) if found else None
 
 
+@lru_cache(maxsize=512)
+def _shifts(text: str) -> frozenset[int]:
+    return frozenset(shift for _, shift in _relative(fold(text)))
+
+
 def _relative(text: str) -> Iterator[tuple[str, int]]:
     for match in _RELATIVE_WORD.finditer(text):
         yield match.group(), _RELATIVE[match.group()[:2]]
 
 
-def years(text: str, document: Document) -> set[int]:
-    """The years that ``text`` names, 今年 and its like among them where the document is dated."""
-    text = fold(text)
+@lru_cache(maxsize=512)
+def named_years(text: str) -> frozenset[int]:
+    """The years that ``text`` names in figures or characters (二〇二一年), those within a range (2020—2022年) among them."""
+    text = _HAN_YEAR.sub(lambda m: m.group().translate(_HAN_DIGITS), fold(text))
     found = {int(year) for year in _EXPLICIT.findall(text)}
+    for first, last in _RANGE.findall(text):
+        found |= set(range(int(first), int(last) + 1))
+    return frozenset(found)
+
+
+def years(text: str, document: Document) -> set[int]:
+    """The years that ``text`` names (:func:`named_years`), 今年 and its like among them where the document is dated."""
+    found = set(named_years(text))
     if date := published(document):
-        found |= {date[0] + shift for _, shift in _relative(text)}
+        found |= {date[0] + shift for shift in _shifts(text)}
     return found
 
 
@@ -49,8 +70,8 @@ def _months(text: str) -> set[int]:
 def clash(question: str, said: str, document: Document) -> bool:
     """Whether ``said`` speaks of another time than ``question``: another year, month, half or quarter, and not of the one asked about."""
     question, said = fold(question), fold(said)
-    asked, told = {int(year) for year in _EXPLICIT.findall(question)}, years(said, document)
-    if asked and told and not asked & told:
+    year, told_years = named_years(question), years(said, document)
+    if year and told_years and not year & told_years:
         return True
     if (asked := _months(question)) and (told := _months(said)) and not asked & told:
         return True

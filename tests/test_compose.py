@@ -149,7 +149,7 @@ def test_no_answer_ever_holds_anything_but_quotes_and_connectors(texts, question
         def search(self, question, scope=None):
             return tuple(dict.fromkeys(span.hit for span in spans))
 
-    verdict = (data.draw(st.floats(-1, 4)),) + (0.0,) * 10
+    verdict = (data.draw(st.floats(-1, 4)),) + (0.0,) * 11
     assistant = Assistant(Store(), Search(), Reader(spans), Calibration(verdict=verdict), threshold=data.draw(st.floats(0, 0.6)))
     answer = assistant.ask(question)
     assert answer.refused == (not answer.citations)
@@ -158,3 +158,9 @@ def test_no_answer_ever_holds_anything_but_quotes_and_connectors(texts, question
         text = held[c.doc_id].text
         assert text[c.start : c.end] == c.quote and c.start <= c.answer_start < c.answer_end <= c.end
     assert offsets_valid(answer, lambda doc: held[doc].text) == 1
+
+
+def test_decimals_are_no_numbered_list():
+    text = "三个项目投资分别为：1.5亿元，2.3亿元，3.6亿元。"
+    assert enumerated(text, text.index("1.5"), text.index("亿元")) == []
+    assert enumerated("步骤：1.申请，2.受理，3.办结。", 5, 7) != []

@@ -1,6 +1,6 @@
 from index.types import Document, Hit, Passage
 from qa.answerer import Span
-from qa.confidence import Calibration, contradicted, coverage, opposed, unfit, unheard
+from qa.confidence import Calibration, contradicted, coverage, opposed, stranger, unfit, unheard
 
 TEXT = "2021年，南昌综保区进出口总额突破210亿元。九江共青城高新区建设加快。全国综保区排名第40位。"
 DOCUMENT = Document("d.txt", "题", TEXT, "d.txt", {"date": "2022-01-17"})
@@ -12,9 +12,35 @@ def test_other_years_and_zones_speak_against():
     assert contradicted("九江综保区2021年进出口总额是多少？", PASSAGE, DOCUMENT)
 
 
+def test_years_that_lean_on_the_date_are_heard():
+    for date, text, asked in (("2021-03-01", "去年，全市进出口总额210亿元", "2020年"), ("2021-03-01", "二〇一九年进出口", "2019年"), ("2023-01-01", "2020—2022年", "2021年")):
+        document = Document("d", "题", text, "d", {"date": date})
+        passage = Passage("d#0", "d", "题", "", text, 0, len(text))
+        assert not contradicted(f"{asked}进出口总额是多少？", passage, document) and contradicted("2017年进出口总额是多少？", passage, document)
+
+
+def test_words_before_a_zone_are_not_always_names():
+    text = "江西有6个开发区，南昌经开区有规上企业72家。"
+    document, passage = Document("d", "题", text, "d"), Passage("d#0", "d", "题", "", text, 0, len(text))
+    for question in (
+        "江西有多少个开发区？", "江西省有几家开发区？", "哪两个城市有高新区？", "请问经开区有规上企业多少家？", "目前经开区有多少家", "去年综保区", "位于经开区的企业",
+        "当地开发区", "南昌市经开区有多少家", "其他经开区呢", "同类经开区", "国家级经开区", "两个综保区",
+    ):
+        assert not contradicted(question, passage, document), question
+    for question in ("赣州经开区有多少家", "盐城经开区在哪", "在九江市经开区", "共青城高新区"):
+        assert contradicted(question, passage, document), question
+
+
 def test_named_ones_and_synonyms_do_not():
     for question in ("南昌综保区2021年进出口总额", "南昌综合保税区2021年进出口", "請問南昌綜保區２０２１年進出口", "2022年的文章怎么说", "全国综保区里排第几", "共青城高新区在哪"):
         assert not contradicted(question, PASSAGE, DOCUMENT), question
+
+
+def test_a_place_that_the_document_never_names_is_a_stranger():
+    for question in ("赣州市的进出口是多少", "龙南县在哪", "江苏省有几个综保区"):
+        assert stranger(question, PASSAGE, DOCUMENT), question
+    for question in ("南昌市综保区进出口", "九江市在哪", "哪些城市参加", "这个县有多少人", "各县市区怎么做", "在市里办吗", "全省排第几", "上市了吗", "农村居民", "小区门口", "社区有几个"):
+        assert not stranger(question, PASSAGE, DOCUMENT), question
 
 
 def test_coverage_counts_what_is_asked_about():
@@ -48,6 +74,7 @@ def test_the_opposite_and_the_wrong_kind_of_answer_are_seen():
     assert opposed("去年出口了多少？", "全年进口10亿元。") and not opposed("去年出口了多少？", "进口10亿元，出口20亿元。")
     assert not opposed("进出口总额", "出口10亿元") and not opposed("总额多少", "出口10亿元")
     assert unfit("有多少家企业？", "重点企业") and not unfit("有多少家企业？", "三百多家")
+    assert unfit("签约了多少项目？", "419亿元") and not unfit("签约了多少项目？", "18个")
     assert unfit("什么时候投产？", "吉利") and not unfit("什么时候投产？", "８月底") and not unfit("为什么投产？", "吉利")
 
 

@@ -16,6 +16,14 @@ def test_years_are_named_or_reckoned_from_the_date():
     assert years(TEXT, DATED) == {2019, 2020, 2021, 2022}
     assert years(TEXT, UNDATED) == {2019}
     assert years("编号20211号，2022家，２０２０年", UNDATED) == {2020}
+    assert years("二〇二一年和二○二二年", UNDATED) == {2021, 2022} and years("2020—2022年", UNDATED) == {2020, 2021, 2022}
+    assert years("2021-06-30发布，2019/5/3修订，2018.4起", UNDATED) == {2018, 2019, 2021}
+    assert years("总投资2000至3000万元，补助2000 万元，1900—2000吨", UNDATED) == set() and years("投产于2021", UNDATED) == {2021}
+
+
+@pytest.mark.parametrize("text", ["目前年产汽车10万辆", "以前年度亏损", "当前年产值", "此后年均增长", "以后年度", "如今年轻人", "证明年限", "基本年薪", "过去年份"])
+def test_words_that_only_hold_a_year_name_none(text):
+    assert years(text, DATED) == set() and readings(Document("d.txt", "题", text, "d.txt", {"date": "2021-09-03"}), 0, len(text)) == ()
 
 
 @pytest.mark.parametrize(("question", "said", "apart"), [
