@@ -20,10 +20,13 @@ _YEAR = re.compile(r"(?:19|20)\d\d年(?:\d{1,2}月|上半年|下半年|底|前)?
 _ZONE = "综合保税区|综保区|经济技术开发区|经开区|高新区|开发区|新城|新区|自贸区|工业园|产业园|职教园区"
 _BODY = "公司|集团|科技|大学|学院|医院|银行|法院|海关|工信部|委员会|管委会|协会|研究院|中心|局"
 _NAME = re.compile(rf"(?:[\u4e00-\u9fff]{{2,6}}?(?:{_ZONE}|{_BODY}|共青城市?|街道)|[\u4e00-\u9fff]{{2,3}}?(?:[省县镇]|(?<!上)市)(?!场|民|委|级|里|值)|全南|共青城|我国|中国|全国|[“《][^”》]{{2,20}}[”》])")
-_NOISE = re.compile(r"^(?:请问|想问一下|想问|问一下|我想知道|想知道|那么|那|在|到|去|跟|和|与|关于)+")
-_OPENING = re.compile(r"^(?:请问)?(?:那么?|其中|[它他她]们?|其|该[区县市镇园]?|此外|还有|这些?个?|上述|另外|然后)[，, ]?")
-_PRONOUN = re.compile(r"(?<!其)[它他她]|该[区县市镇园项公企]|上述|其中")
+_NOISE = re.compile(r"^(?:请问|想问一下|想问|问一下|我想知道|想知道|那么|那(?!曲)|在|到|去|跟|和|与|关于)+")
+# What opens a follow-up and is no part of a longer word (那曲, 那个项目, 他汀, 其他).
+_OPENING = re.compile(r"^(?:请问)?(?:那么|那(?![曲么些个家位项座场])|其中|[它他她](?!汀|人)们?|其(?![他它余实次])|该[区县市镇园]?|此外|还有|这些?个?|上述|另外|然后)[，, ]?")
+_PRONOUN = re.compile(r"(?<![其吉马维])[它他她](?!汀|人)|该[区县市镇园项公企]|上述|其中")
 _THAT = re.compile("[这那][位款年个些场座只种次家项天月案]")
+_WHOLE = re.compile("^(?:什么(?:是|叫)|[你您]好|谢谢|多谢)")
+_LONGER = re.compile("吉他|马耳他|维他命|他汀|他人")
 _LONG = 16  # characters
 _ENDING = re.compile(r"[？?。！!\s]*$")
 _ASKING = re.compile(r"多少|几|哪|什么|谁|怎么|如何|为什么|多大|多长|多久|啥")
@@ -69,12 +72,14 @@ def _weights() -> tuple[float, dict[str, float]]:
 def leans(question: str) -> bool:
     """Whether ``question`` cannot be understood without the turn before."""
     bare = _ENDING.sub("", question)
+    if _WHOLE.match(bare):
+        return False
     plain = len(bare) <= 24 and not names(bare) and len(_GENERIC.sub("", _ASKED.sub("", bare))) <= 2
     if len(bare) > _LONG:  # such a one has its subject in itself, though it may speak of 它 later on
         return plain or (bool(_OPENING.match(bare)) and not _THAT.match(bare))
-    if plain or _OPENING.match(bare) or bare.endswith("呢"):
+    if plain or _OPENING.match(bare) or _THAT.match(bare) or bare.endswith("呢"):
         return True
-    if names(bare):
+    if names(bare) or _LONGER.search(bare):
         return False
     bias, weights = _weights()
     return bool(_PRONOUN.search(bare)) or bias + sum(weights.get(t, 0.0) for t in traits(bare)) > 0
@@ -86,7 +91,7 @@ def _bare(question: str) -> str:
 
 
 def _swapped(asked: str, new: str) -> str:
-    """2020年呢 / 赣州呢 / 100亿元以上的呢: the question ``asked`` with another year, place or part; empty where ``new`` is no mere swap."""
+    """2020年呢 / 赣州市呢 / 100亿元以上的呢: the question ``asked`` with another year, place or part; empty where ``new`` is no mere swap."""
     for mine, theirs in ((_YEAR.findall(new), _YEAR.findall(asked)), (names(new), names(asked)), (_PART.findall(new), _PART.findall(asked))):
         if mine and theirs and len(new) <= len(mine[0]) + 2:
             return asked.replace(theirs[0], mine[0], 1) + "？"
@@ -128,8 +133,11 @@ def standalone_question(question: str, history: Sequence[tuple[str, str]] = ()) 
 
 
 def question_in_context(question: str, completed: str, history: Sequence[tuple[str, str]]) -> str:
-    """What the reader is given of ``question``, which :func:`standalone_question` made ``completed``: a follow-up as it was typed, the turn before in front (the reader is trained on such), unless it merely
-    swaps a year, a place or a part, which completes it without a loss; any other question as it is."""
+    """What the reader is given of ``question``, which :func:`standalone_question` made ``completed``.
+
+    A follow-up as it was typed, the turn before in front (the reader is trained on such), unless it merely swaps a year, a place or a
+    part, which completes it without a loss; any other question as it is.
+    """
     from qa.reading import with_turn
 
     if completed == question:

@@ -57,6 +57,18 @@ def test_a_bare_question_takes_its_subject_along(question, history, expected):
     assert standalone_question(question, history).startswith(expected)
 
 
+@pytest.mark.parametrize(("question", "kept"), [
+    ("其他企业投资多少？", "其他企业投资多少"), ("其余部分呢？", "其余部分"), ("那个项目什么时候开工？", "那个项目什么时候开工"), ("那些企业有几家", "那些企业有几家"), ("那家公司在哪？", "那家公司在哪"),
+])
+def test_words_that_begin_like_a_pronoun_stay_whole(question, kept):
+    assert kept in standalone_question(question, [("吉利在赣州的动力电池项目总投资多少？", "300亿元")])
+
+
+@pytest.mark.parametrize("question", ["那曲市有多少人口？", "他汀类药物有什么用", "吉他多少钱一把", "维他命C多少钱", "什么是碳中和？", "什么叫综保区", "你好"])
+def test_longer_words_and_greetings_do_not_lean(question):
+    assert standalone_question(question, TURN) == question
+
+
 def test_nothing_before_nothing_changed():
     assert standalone_question("那同比增长呢？") == "那同比增长呢？"
 
