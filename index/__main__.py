@@ -23,7 +23,8 @@ def main() -> int:
     try:
         out = args.out or default_place(args.folder)
         store = open_or_build(
-            args.folder, out, Embedder(args.embedder), progress_bar(str(args.folder)), lambda name, why: print(f"skipped {name}: {why}", file=sys.stderr)
+            args.folder, out, Embedder(args.embedder), progress_bar(str(args.folder)), lambda name, why: print(f"skipped {name}: {why}", file=sys.stderr),
+            replace=True,
         )
     except (LoadError, StoreError, ModelError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -8,6 +8,7 @@ No sentence is lost: what goes is markup alone.
 
 from __future__ import annotations
 
+import datetime
 import html
 import re
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ import yaml
 from index.types import Heading
 
 _FRONT = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", re.S)
-_DROP = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->", re.S | re.I)
+# Not `<style>`, of which a text on markup speaks. Nothing looks past the next opening: each character is read a bounded number of times.
+_DROP = re.compile(r"(?<!`)<(script|style)\b(?:(?!<\1\b).)*?</\1\s*>(?!`)|<!--(?:(?!<!--).)*?-->", re.S | re.I)
 _ATTRIBUTES = r"""(?:\s+[A-Za-z_:][A-Za-z0-9_:.-]*(?:\s*=\s*(?:"[^"]*"|'[^']*'|[^\s<>"']+))?)*\s*/?>"""
 _BLOCK = re.compile(r"</?(?:p|div|li|ul|ol|tr|table|h[1-6]|section|article|blockquote|pre|hr|center|tbody|thead)" + _ATTRIBUTES, re.I)
 _BREAK = re.compile(r"<br" + _ATTRIBUTES, re.I)
@@ -27,8 +29,8 @@ _ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z]{2,8}\d?);", re.I)
 _ESCAPE = re.compile(r"\\([\\`*_{}\[\]()#+.!|>~-])")
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u2060\ufeff\u00ad\x00-\x08\x0e-\x1f]")
 # A line of nothing but links, or one bare address: navigation, no text.
-_LINK = r"(?:!?\[[^\]\n]*\]\([^)\n]*\)|<https?://[^>\s]*>|https?://[^\s<>，。]+)"
-_LINKS = re.compile(rf"^[\s|｜·,，、-]*{_LINK}(?:[\s|｜·,，、-]*{_LINK})*[\s|｜·,，、-]*$")
+_LINK = r"(?:!?\[[^\]\n]*\]\([^)\n]*\)|<https?://[^>\s]*>|https?://[^\s<>，。]++)"
+_LINKS = re.compile(rf"^[\s|｜·,，、-]*+{_LINK}(?:[\s|｜·,，、-]*+{_LINK})*+[\s|｜·,，、-]*+$")
 _MARKDOWN_HEADING = re.compile(r"^(#{1,6})[ \t]+(.+?)[ \t#]*$")
 _NUMBERED = (
     (2, re.compile(r"^第[一二三四五六七八九十百零〇\d]{1,5}[章编篇部]")),
@@ -40,7 +42,11 @@ _NUMBERED = (
 _END = "。！？!?；;：:…”’」』）)】》〕]>"
 _MARKS = re.compile("[，,、。；;：:！!？?]")
 _BYLINE = re.compile(r"[（(](?:据[^（）()]{2,20}|来源[:：][^（）()]{2,20}|[\u4e00-\u9fa5]{2,4}(?:[ 、\u3000][\u4e00-\u9fa5]{2,4}){0,4}|本报[^（）()]{2,16}|记者[^（）()]{2,16})[)）]$")
-_DATE_LINE = re.compile(r"^(\d{4})年(\d{1,2})月(\d{1,2})日$")
+_DAY = r"(\d{4})\s*[-/.年]\s*(\d{1,2})\s*[-/.月]\s*(\d{1,2})\s*日?"
+_DATE_LINE = re.compile(rf"^(?:(?:发布|发文|成文|印发|更新)?(?:时间|日期)\s*[:：])?\s*{_DAY}(?:\s+\d{{1,2}}:\d\d(?::\d\d)?)?$")
+# Lines that are not the rest of the line before: items, rows of a table, 姓名：…
+_ITEM = re.compile(r"^(?:[-*+•·●◆■▪|>]\s?|[^：:，,。；;]{1,12}[：:])")
+_CELLS = re.compile(r"\|.*\|")
 _TITLED = re.compile(r"(?:现将|印发|关于发布)[^《》\n]{0,6}《([^《》\n]{6,60})》")
 
 
@@ -86,9 +92,12 @@ def _front_matter(raw: str) -> tuple[int, dict[str, str]]:
         return 0, {}
     try:
         fields = yaml.safe_load(m.group(1))
-    except (yaml.YAMLError, ValueError):
+    except (yaml.YAMLError, ValueError, RecursionError):
         return 0, {}
-    return (m.end(), {str(k): str(v) for k, v in fields.items()}) if isinstance(fields, dict) else (0, {})
+    if not isinstance(fields, dict):
+        return 0, {}
+    # Lists and tables may hold each other many times over: what is no plain value is left out.
+    return m.end(), {str(k): str(v) for k, v in fields.items() if isinstance(v, str | int | float | datetime.date)}
 
 
 @dataclass(frozen=True)
@@ -141,11 +150,14 @@ def clean(raw: str) -> Cleaned:
     body = body.sub(_ESCAPE, lambda m: m.group(1)).sub(re.compile("[\u00a0\t]"), lambda m: " ")
     rows = _lines(body)
     title = " ".join(fields.get("title", "").split())
-    if not title and (m := _TITLED.search(body.text)):
+    headed = any(line.text.startswith("# ") for line in rows[:3])
+    if not title and not headed and (m := _TITLED.search(body.text)):
         title = m.group(1)
     lengths = sorted(len(line.text) for line in rows)
     # Where lines are wrapped at a width, that width recurs at the long end.
     width = lengths[len(lengths) * 9 // 10] if len(lengths) >= 8 and lengths[-1] <= 90 else 10**6
+    if width < 16:
+        width = 10**6  # a table or a list of names
 
     marked = any(_MARKDOWN_HEADING.match(line.text) for line in rows)
     texts: list[str] = []
@@ -179,7 +191,10 @@ def clean(raw: str) -> Cleaned:
             last, last_is_heading, page_ended, kicker = words, True, False, None
             continue
         numbered = _numbered(line.text)
-        wrapped = (bool(_MARKS.search(last)) and len(last) >= 12) or len(last) >= 0.85 * width
+        full = len(last) >= 0.85 * width
+        wrapped = full or (bool(_MARKS.search(last)) and len(last) >= 12)
+        if wrapped and _new_item(rows[i - 1].text, line, full):
+            wrapped = False
         if wrapped and not (last_is_heading or numbered or line.tagged or last[-1] in _END or (title and line.text in title)):
             latin = (last[-1] + line.text[0]).isascii() and (last[-1] + line.text[0]).isalpha()
             put(line.body, " " if latin else "")
@@ -201,6 +216,16 @@ def clean(raw: str) -> Cleaned:
     return Cleaned("".join(texts), _runs(places), tuple(headings), title or _first_title(headings, rows), _date(fields, rows))
 
 
+def _new_item(before: str, line: _Line, full: bool) -> bool:
+    """Whether ``line`` begins something of its own: an item, a row, or a number after a number where lines are not wrapped at a width (``full``)."""
+    if before[-1].isdigit() and line.text[0].isdigit() and (line.apart or not full):
+        return True
+    listed = _ITEM.match(line.text)
+    if not listed:
+        return bool(_CELLS.search(before) and _CELLS.search(line.text))
+    return listed.group()[-1] not in ":：" or bool(_ITEM.match(before))  # 姓名：… only among its like
+
+
 def _strip_marks(words: str) -> str:
     return re.sub(r"[*_`]{1,3}(.+?)[*_`]{1,3}", r"\1", words).strip()
 
@@ -219,12 +244,19 @@ def _first_title(headings: list[Heading], rows: list[_Line]) -> str:
 
 def _date(fields: dict[str, str], rows: list[_Line]) -> str:
     """ISO date of publication, or "": the front matter's, else the first line that is a date and nothing else."""
-    if m := re.match(r"\d{4}-\d\d-\d\d", fields.get("date", "")):
-        return m.group()
+    if (m := re.match(_DAY, fields.get("date", ""))) and (day := _iso(m)):
+        return day
     for line in rows:
-        if m := _DATE_LINE.match(line.text.replace(" ", "")):
-            return f"{int(m.group(1)):04d}-{int(m.group(2)):02d}-{int(m.group(3)):02d}"
+        if (m := _DATE_LINE.match(line.text)) and (day := _iso(m)):
+            return day
     return ""
+
+
+def _iso(match: re.Match[str]) -> str:
+    try:
+        return datetime.date(*(int(part) for part in match.groups())).isoformat()
+    except ValueError:  # a 13th month
+        return ""
 
 
 def _runs(places: list[int]) -> tuple[tuple[int, int], ...]:

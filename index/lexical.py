@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -13,7 +14,7 @@ import numpy as np
 from index.text import fold
 
 SYNONYMS = Path(__file__).with_name("synonyms.txt")
-_TOKEN = re.compile(r"\d[\d.,]*\d|\d|[a-z][a-z&'-]*|[\u3400-\u9fff]+|[^\s\w]|\w")
+_TOKEN = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)|\d+(?:\.\d+)*|[a-z][a-z&'-]*|[\u3400-\u9fff]+|[^\s\w]|\w")
 _WORD = re.compile(r"[\w&]")
 
 
@@ -27,9 +28,14 @@ def load_synonyms(path: Path = SYNONYMS) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(rows, key=lambda r: -len(r[0])))
 
 
+def synonyms_digest() -> str:
+    """SHA-256 of the synonym list: an index of words is only good for the list it was built with."""
+    return hashlib.sha256(SYNONYMS.read_bytes()).hexdigest()
+
+
 def tokens(text: str) -> list[str]:
     """Search tokens of ``text``: of each run of Han characters its bigrams and characters; numbers and words whole."""
-    text = fold(text)
+    text = fold(text.replace("，", " "))  # 2020，2021年 are two numbers; folded, the comma would join them
     for variant, canonical in load_synonyms():
         if variant in text:
             text = text.replace(variant, canonical)

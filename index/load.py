@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,7 +64,29 @@ def load_file(path: Path, doc_id: str) -> Document:
     if not cleaned.text.strip():
         raise LoadError("holds no text")
     meta = {"date": cleaned.date} if cleaned.date else {}
-    return Document(doc_id, cleaned.title or path.stem, cleaned.text, str(path.resolve()), meta, cleaned.headings, cleaned.runs)
+    title = _whole(cleaned.title) or _readable(path.stem)
+    return Document(doc_id, title, cleaned.text, _readable(str(path.resolve())), meta, cleaned.headings, cleaned.runs)
+
+
+def _readable(name: str) -> str:
+    """A file's name as text: names in GBK, as old archives leave them, reach Python as bytes in disguise."""
+    raw = os.fsencode(name)
+    for encoding in ("utf-8", "gb18030"):
+        try:
+            return raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return raw.decode("utf-8", "replace")
+
+
+def _whole(text: str) -> str:
+    """``text`` with halves of characters (front matter may write them as escapes) joined, or replaced where alone."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def document_id(path: Path, folder: Path) -> str:
+    """The id of the document in ``path``: its path within ``folder``, with ``/`` between parts."""
+    return _readable(path.relative_to(folder).as_posix())
 
 
 def find_files(folder: Path) -> list[Path]:
@@ -82,8 +105,16 @@ def find_files(folder: Path) -> list[Path]:
 
 
 def folder_hashes(folder: Path) -> dict[str, str]:
-    """The SHA-256 of every readable kind of file under ``folder``, by id (its path within the folder)."""
-    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in find_files(folder)}
+    """What tells a file's content from another's, for every readable kind of file under ``folder``, by document id: its SHA-256, or its size
+    where it is too large to be loaded, or why it cannot be read."""
+    found = {}
+    for path in find_files(folder):
+        try:
+            size = path.stat().st_size
+            found[document_id(path, folder)] = hashlib.sha256(path.read_bytes()).hexdigest() if size <= MAX_BYTES else f"{size} bytes"
+        except OSError as error:
+            found[document_id(path, folder)] = type(error).__name__
+    return found
 
 
 def load_documents(folder: Path, skipped: Callable[[str, str], None] = lambda name, why: None) -> list[Document]:
@@ -93,7 +124,7 @@ def load_documents(folder: Path, skipped: Callable[[str, str], None] = lambda na
     """
     loaded = []
     for path in find_files(folder):
-        name = path.relative_to(folder).as_posix()
+        name = document_id(path, folder)
         try:
             loaded.append(load_file(path, name))
         except (LoadError, OSError) as error:

@@ -20,11 +20,11 @@ import numpy as np
 
 from index.chunk import chunk_document
 from index.embed import Embedder
-from index.lexical import LexicalIndex
+from index.lexical import LexicalIndex, synonyms_digest
 from index.load import folder_hashes, load_documents
 from index.types import Document, Heading, Manifest, Passage
 
-VERSION = 1
+VERSION = 2
 CHUNK_SIZE = 320
 
 
@@ -82,13 +82,13 @@ class PassageStore:
 
         if fresh:
             vectors[fresh] = embedder.encode([texts[i] for i in fresh], advance)
-        kept = {d.id: hashes.pop(d.id) for d in documents}
-        manifest = Manifest(VERSION, embedder.name, embedder.dim, CHUNK_SIZE, 0, kept, len(passages), {}, hashes)
+        kept = {d.id: hashes.pop(d.id, "") for d in documents}  # a file that came since counts as changed
+        manifest = Manifest(VERSION, embedder.name, embedder.dim, CHUNK_SIZE, 0, kept, len(passages), {}, hashes, synonyms_digest())
         return cls(documents, passages, vectors, LexicalIndex.build(texts), manifest)
 
     def is_current(self, folder: Path) -> bool:
-        """Whether the files under ``folder`` are still those that were indexed."""
-        return folder_hashes(folder) == {**self.manifest.documents, **self.manifest.skipped}
+        """Whether the files under ``folder`` are still those that were indexed, and the synonyms too."""
+        return self.manifest.synonyms == synonyms_digest() and folder_hashes(folder) == {**self.manifest.documents, **self.manifest.skipped}
 
     def save(self, out: Path) -> None:
         """Write the index to ``out``, replacing an older one whole or not at all."""
@@ -103,9 +103,11 @@ class PassageStore:
             _write_lines(staging / "documents.jsonl", [asdict(d) for d in self.documents.values()])
             self.manifest = Manifest(**{**asdict(self.manifest), "checksums": _checksums(staging)})
             (staging / "manifest.json").write_text(json.dumps(asdict(self.manifest), ensure_ascii=False, indent=1), "utf-8")
+            aside = staging.with_name(staging.name + "-old")
             if out.exists():
-                shutil.rmtree(out)
+                out.rename(aside)
             staging.rename(out)
+            shutil.rmtree(aside, ignore_errors=True)
         except BaseException:
             shutil.rmtree(staging, ignore_errors=True)
             raise
@@ -156,11 +158,11 @@ def default_place(folder: Path) -> Path:
 
 def open_or_build(
     folder: Path, out: Path, embedder: Embedder, progress: Callable[[int, int], None] = lambda done, total: None,
-    skipped: Callable[[str, str], None] = lambda name, why: None,
+    skipped: Callable[[str, str], None] = lambda name, why: None, replace: bool = False,
 ) -> PassageStore:
     """The index in ``out`` if it is the folder's as it stands; otherwise build or update it there.
 
-    An index of another embedder, or a damaged one, is rebuilt in the default place and refused
+    An index of another embedder or version, or a damaged one, is rebuilt in the default place or with ``replace``, and refused
     elsewhere (StoreError).
     """
     old = None
@@ -168,7 +170,7 @@ def open_or_build(
         try:
             old = PassageStore.open(out, embedder.name)
         except StoreError:
-            if out != default_place(folder):
+            if not replace and out != default_place(folder):
                 raise
         if old and old.is_current(folder):
             return old

@@ -69,7 +69,8 @@ class Hit:
 class Manifest:
     """What an index was built from, and with.
 
-    ``documents`` and ``skipped`` map each file's id to its SHA-256; the skipped ones held no readable text.
+    ``documents`` and ``skipped`` map each file's id to its SHA-256; the skipped ones held no readable text. ``synonyms`` is the SHA-256 of the list
+    with which the words were indexed.
     """
 
     version: int
@@ -81,3 +82,4 @@ class Manifest:
     passages: int
     checksums: Mapping[str, str]
     skipped: Mapping[str, str] = field(default_factory=dict)
+    synonyms: str = ""

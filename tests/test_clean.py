@@ -106,3 +106,40 @@ def test_any_text_keeps_its_offsets(raw):
 
 def test_empty_and_markup_only():
     assert clean("").text == "" and clean("---\ntitle: x\n---\n<p> </p>\n").text == ""
+
+
+def test_lines_of_their_own_stay_apart():
+    for raw in (
+        "- 申请条件：年满18周岁，本市户口\n- 申请材料：身份证、户口本", "张三：13800000000\n李四：13800000001\n王五：13800000002",
+        "| 年份，季度 | 出口额，亿元 |\n| 2019，一季度 | 35，其中 |", "全年完成投资额，共210\n35个项目开工", "发布时间，更新：2021-06-30\n\n2021-06-30",
+        "\n".join(f"20{n},1{n}00" for n in range(10, 22)),
+    ):
+        assert clean(raw).text.replace("\n\n", "\n") == raw.replace("\n\n", "\n"), raw
+
+
+def test_dates_in_the_forms_people_write():
+    for line in ("2021-06-03", "2021/6/3", "2021.06.03", "发布时间：2021-06-03 09:30", "日期:2021年6月3日", "2021年 6月 3日"):
+        assert clean(f"题目四个字\n{line}\n正文第一句。").date == "2021-06-03", line
+    for value in ("2021/6/3", "2021-6-3", "2021-06-03 10:00:00", "2021年6月3日"):
+        assert clean(f"---\ntitle: 题\ndate: {value}\n---\n正文。").date == "2021-06-03", value
+    assert clean("题目\n2021-13-45\n正文。").date == ""
+
+
+def test_odd_front_matter_does_no_harm():
+    assert clean("---\ntitle:\ntags: [a, b]\n---\n# 大标题\n正文。").title == "大标题"
+    assert clean("---\na: " + "[" * 3000 + "\n---\n正文。").text.endswith("正文。")
+    assert clean("# 本区工作总结\n去年省政府印发《江西省开发区条例实施办法》，我区认真落实。").title == "本区工作总结"
+
+
+def test_markup_that_a_text_speaks_of_loses_nothing():
+    assert "第二句很重要" in clean("用`<style>`写样式。第二句很重要。再用`</style>`结束。").text
+
+
+def test_no_line_takes_long():
+    import time
+
+    began = time.perf_counter()
+    clean(",".join(f"http://a.cn/{n}.jpg" for n in range(200)) + " 几个字")
+    clean("<!-- " * 20_000)
+    clean("<style>" * 5_000)
+    assert time.perf_counter() - began < 5

@@ -25,3 +25,8 @@ def test_scores_find_the_text_and_survive_disk(tmp_path):
     again = LexicalIndex.open(tmp_path / "lexical", 3)
     assert np.allclose(again.scores("孵化面积"), index.scores("孵化面积"))
     assert not [p for p in (tmp_path / "lexical").iterdir() if p.suffix not in (".npy", ".json", ".jsonl")]
+
+
+def test_numbers_between_commas_stay_apart():
+    assert {"2020", "2021"} <= set(tokens("2020，2021年")) and {"100", "200"} <= set(tokens("100，200，300"))
+    assert "1234567" in tokens("1,234,567元") and "4.0" in tokens("4.0版") and {"2020", "2021"} <= set(tokens("2020,2021年"))

@@ -1,6 +1,8 @@
+import os
+
 import pytest
 
-from index.load import LoadError, decode, find_files, load_documents
+from index.load import LoadError, decode, find_files, folder_hashes, load_documents
 
 TEXT = "南昌综保区进出口总额突破210亿元，同比增长109%。这是一个测试文件。"
 
@@ -53,3 +55,28 @@ def test_links_do_not_lead_out(tmp_path):
     (docs / "link.txt").symlink_to(outside)
     (docs / "in.txt").write_text(TEXT, "utf-8")
     assert [p.name for p in find_files(docs)] == ["in.txt"]
+
+
+def test_names_in_gbk_are_read(tmp_path):
+    """As an archive from an old Windows leaves them."""
+    with open(os.path.join(os.fsencode(tmp_path), "关于规范的通知.txt".encode("gbk")), "w", encoding="utf-8") as file:
+        file.write(TEXT)
+    [document] = load_documents(tmp_path)
+    assert document.id == "关于规范的通知.txt" and document.title == "关于规范的通知" and list(folder_hashes(tmp_path)) == [document.id]
+    assert (document.title + document.path).encode("utf-8")
+
+
+def test_halves_of_characters_in_a_title_do_no_harm(tmp_path):
+    (tmp_path / "a.md").write_text('---\ntitle: "\\ud83d\\ude00 \\ud83d 甲"\n---\n' + TEXT, "utf-8")
+    [document] = load_documents(tmp_path)
+    assert document.title.startswith("😀") and document.title.encode("utf-8")
+
+
+def test_a_file_that_cannot_be_read_is_no_end(tmp_path, monkeypatch):
+    (tmp_path / "good.txt").write_text(TEXT, "utf-8")
+    (tmp_path / "locked.txt").write_text(TEXT, "utf-8")
+    read = type(tmp_path).read_bytes
+    monkeypatch.setattr(type(tmp_path), "read_bytes", lambda path: (_ for _ in ()).throw(PermissionError("locked")) if path.name == "locked.txt" else read(path))
+    skipped = {}
+    assert [d.id for d in load_documents(tmp_path, skipped.__setitem__)] == ["good.txt"] and "locked.txt" in skipped
+    assert folder_hashes(tmp_path)["locked.txt"] == "PermissionError"

@@ -98,3 +98,23 @@ def test_chosen_place_of_another_embedder_is_refused_default_place_rebuilt(folde
         open_or_build(folder, out, FakeEmbedder("fake:2"))
     open_or_build(folder, default_place(folder), embedder)
     assert open_or_build(folder, default_place(folder), FakeEmbedder("fake:2")).manifest.embedder == "fake:2"
+
+
+def test_the_command_that_an_error_names_rebuilds_the_index(folder, tmp_path, embedder):
+    out = tmp_path / "out"
+    open_or_build(folder, out, embedder)
+    assert open_or_build(folder, out, FakeEmbedder("fake:2"), replace=True).manifest.embedder == "fake:2"
+    assert not list(tmp_path.glob(".out-*"))
+
+
+def test_new_synonyms_index_the_words_again(folder, tmp_path, embedder, monkeypatch):
+    from index import lexical
+
+    out = tmp_path / "out"
+    before = open_or_build(folder, out, embedder)
+    mine = tmp_path / "synonyms.txt"
+    mine.write_text(lexical.SYNONYMS.read_text("utf-8") + "在孵企业 = 孵化企业\n", "utf-8")
+    monkeypatch.setattr(lexical, "SYNONYMS", mine)
+    assert not before.is_current(folder)
+    encoded = embedder.encoded
+    assert open_or_build(folder, out, embedder).is_current(folder) and embedder.encoded == encoded  # the vectors are taken over
