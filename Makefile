@@ -41,7 +41,7 @@ RUNS ?= runs
 # Both from MiniLM's body: the answerer's shipped weights took this time in legs (train/LOG.md, A1 to A7), the embedder's were E1's, with the pairs of then.
 train-answerer: $(VENV)/.ready-dev
 	test -f $(RUNS)/words/vectors.npy || $(TRAIN) train.words --data "$(DATA)" --out $(RUNS)/words
-	$(TRAIN) train.answerer --data "$(DATA)" --out models/answerer --run $(RUNS)/answerer --words $(RUNS)/words --minutes 340 --asked 1.5
+	$(TRAIN) train.answerer --data "$(DATA)" --out models/answerer --run $(RUNS)/answerer --words $(RUNS)/words --minutes 400 --asked 1.6 --lengths 192:0.5,288:0.9,384:1
 	$(TRAIN) train.followup
 	$(MAKE) calibrate
 

@@ -20,7 +20,7 @@ from index.types import Hit
 from qa.citations import aligned
 
 DEFAULT = MODELS / "answerer"
-WINDOW = 288  # tokens of question, title and passage together: what the shipped model was trained on
+WINDOW = 384  # tokens of question, title and passage together: what the shipped model was trained on
 
 
 @dataclass(frozen=True)
