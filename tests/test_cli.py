@@ -74,3 +74,15 @@ def test_a_binary_named_txt_is_skipped_and_said(tmp_path):
 def test_make_ask_answers_offline():
     out = run("qa", "ask", "南昌综保区2021年进出口总额是多少？")
     assert out.returncode == 0 and "210亿元" in out.stdout and "000_16796f86e927b957.txt" in out.stdout and "进出口总额突破210亿元" in out.stdout
+
+
+@needs_weights
+def test_a_reader_that_leaves_early_gets_no_trace(tmp_path):
+    """As in `… | head -1`: nobody reads what is printed."""
+    (tmp_path / "a.txt").write_text("南昌综保区2021年进出口总额突破210亿元。", "utf-8")
+    read, write = os.pipe()
+    os.close(read)
+    words = [sys.executable, "-m", "qa", "ask", "南昌综保区2021年进出口总额是多少？", "--docs", str(tmp_path)]
+    out = subprocess.run(words, cwd=ROOT, env={**os.environ, **CUT_OFF}, stdout=write, stderr=subprocess.PIPE, text=True, timeout=300, check=False)
+    os.close(write)
+    assert "Traceback" not in out.stderr and "BrokenPipe" not in out.stderr

