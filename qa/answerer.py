@@ -130,8 +130,9 @@ class CopyAnswerer:
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         except Exception as error:
             raise model_error("answerer", str(folder), error) from error
-        pack(self._model.encoder, int8=native_int8())
-        if native_int8():
+        int8 = native_int8()
+        pack(self._model.encoder, int8)
+        if int8:
             round_linears(self._model.decoder)
         self._formatter = Formatter.load(Path(folder), tokenizer.get_vocab())
         self.judges, self.follows = self._model.config.verdict, self._model.config.followups

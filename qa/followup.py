@@ -23,10 +23,10 @@ _NAME = re.compile(rf"(?:[\u4e00-\u9fff]{{2,6}}?(?:{_ZONE}|{_BODY}|共青城市?
 _NOISE = re.compile(r"^(?:请问|想问一下|想问|问一下|我想知道|想知道|那么|那(?!曲)|在|到|去|跟|和|与|关于)+")
 # What opens a follow-up and is no part of a longer word (那曲, 那个项目, 他汀, 其他).
 _OPENING = re.compile(r"^(?:请问)?(?:那么|那(?![曲么些个家位项座场])|其中|[它他她](?!汀|人)们?|其(?![他它余实次])|该[区县市镇园]?|此外|还有|这些?个?|上述|另外|然后)[，, ]?")
-_PRONOUN = re.compile(r"(?<![其吉马维])[它他她](?!汀|人)|该[区县市镇园项公企]|上述|其中")
+_PRONOUN = re.compile(r"(?<!其)[它他她]|该[区县市镇园项公企]|上述|其中")
 _THAT = re.compile("[这那][位款年个些场座只种次家项天月案]")
 _WHOLE = re.compile("^(?:什么(?:是|叫)|[你您]好|谢谢|多谢)")
-_LONGER = re.compile("吉他|马耳他|维他命|他汀|他人")
+_LONGER = re.compile("吉他|马耳他|维他命|他汀|他人")  # words that hold a pronoun's character
 _LONG = 16  # characters
 _ENDING = re.compile(r"[？?。！!\s]*$")
 _ASKING = re.compile(r"多少|几|哪|什么|谁|怎么|如何|为什么|多大|多长|多久|啥")

@@ -22,7 +22,7 @@ import torch
 from index.chunk import chunk_document
 from index.embed import Embedder
 from index.lexical import LexicalIndex
-from index.store import PassageStore, searchable
+from index.store import CHUNK_SIZE, VERSION, PassageStore, searchable
 from index.text import sentences
 from index.types import Document, Manifest
 from qa.answerer import Span, load_answerer
@@ -136,7 +136,7 @@ def main() -> None:
     embedder = Embedder(args.embedder)
     passages = [p for d in documents for p in chunk_document(d)]
     texts = [searchable(p) for p in passages]
-    manifest = Manifest(1, embedder.name, embedder.dim, 320, 0, {}, len(passages), {})
+    manifest = Manifest(VERSION, embedder.name, embedder.dim, CHUNK_SIZE, 0, {}, len(passages), {})
     store = PassageStore(documents, passages, embedder.encode(texts), LexicalIndex.build(texts), manifest)
     print(f"{len(documents)} documents, {len(passages)} passages, {len(asked)} questions, {sum(not a for _, _, a, _ in asked)} without an answer")
 
