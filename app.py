@@ -239,11 +239,11 @@ def header_html(text: dict[str, str]) -> str:
 
 def converse(assistant: Assistant, question: str, earlier: Sequence[Turn] = (), rewrite: bool = True) -> Iterator[Turn]:
     """The turn of ``question`` as it grows; the last one yielded is whole. Never raises. Without ``rewrite`` it is searched as it is."""
-    history = [(t.answer.question, t.answer.text) for t in earlier if t.answer][-HISTORY:]
+    history = [(t.answer.rewritten, t.answer.text) for t in earlier if t.answer][-HISTORY:]
     turn = Turn(question.strip())
     yield turn
     try:
-        pieces = assistant.stream(question, history, rewrite)
+        pieces = assistant.stream(question, history, rewrite, complete=True)
         while True:
             turn = replace(turn, text=turn.text + next(pieces))
             yield turn

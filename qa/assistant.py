@@ -82,19 +82,22 @@ class Assistant:
         same = citation.source in ("", text_digest(document.text))
         return "valid" if same and document.text[citation.start : citation.end] == citation.quote else "changed"
 
-    def ask(self, question: str, history: Sequence[tuple[str, str]] = (), rewrite: bool = True, scope: Scope = EVERYWHERE) -> Answer:
+    def ask(
+        self, question: str, history: Sequence[tuple[str, str]] = (), rewrite: bool = True, scope: Scope = EVERYWHERE, *, complete: bool = False
+    ) -> Answer:
         """Answer ``question`` from the documents in ``scope``; ``history`` holds earlier ``(question, answer)`` turns, oldest first.
 
-        With ``rewrite`` false the question is searched as it is. Raises QuestionError where it is empty or too long, ValueError
+        With ``rewrite`` false the question is searched as it is. ``complete`` says that ``history`` holds questions as they were searched
+        (:attr:`Answer.rewritten`), not as they were typed. Raises QuestionError where it is empty or too long, ValueError
         where no document is in ``scope``.
         """
         began = time.perf_counter()
         question = checked(question)
         history = [(q, "" if a == REFUSED else a) for q, a in history]  # a refusal is no answer to go on from
-        asked = standalone_question(question, history) if rewrite else question
+        asked = standalone_question(question, history, complete) if rewrite else question
         # The turn before leads to the passage, even where the completed question has lost some of its words.
         hits = self.retriever.search(asked if asked == question else f"{history[-1][0]} {asked}", scope=scope)
-        read = question_in_context(question, asked, history) if asked != question and self.answerer.follows else asked
+        read = question_in_context(question, asked, history, complete) if asked != question and self.answerer.follows else asked
         spans = self.candidates(read, hits[:READ])
         ranked = self.calibration.ranked(asked, [span for span in spans if span.start < span.end], self.store.documents)
         if not ranked:
@@ -109,11 +112,19 @@ class Assistant:
             seconds = time.perf_counter() - began
             return Answer(question, asked, REFUSED, (), hits, confidence, True, seconds, citations[0], search_score=best.hit.score, reader_odds=best.odds)
         text = "".join(part.text for part in parts)
-        dates = dict(reading for c in citations for reading in readings(self.document(c.doc_id), c.start, c.end))
+        dates = self._dates(citations)
         return Answer(
-            question, asked, text, citations, hits, confidence, False, time.perf_counter() - began, parts=parts, dates=tuple(dates.items()),
+            question, asked, text, citations, hits, confidence, False, time.perf_counter() - began, parts=parts, dates=dates,
             search_score=best.hit.score, reader_odds=best.odds,
         )
+
+    def _dates(self, citations: Sequence[Citation]) -> tuple[tuple[str, str], ...]:
+        """How the quotes' words of time are to be read; where two citations differ, each reading with its number."""
+        found: dict[str, dict[str, int]] = {}
+        for citation in citations:
+            for word, reading in readings(self.document(citation.doc_id), citation.start, citation.end):
+                found.setdefault(word, {}).setdefault(reading, citation.marker)
+        return tuple((w, next(iter(r)) if len(r) == 1 else "、".join(f"{reading}[{number}]" for reading, number in r.items())) for w, r in found.items())
 
     def candidates(self, question: str, hits: Sequence[Hit]) -> list[Span]:
         """What the answerer finds in ``hits``, with cut words and brackets made whole; empty spans are what no passage says."""
@@ -143,10 +154,10 @@ class Assistant:
         return tuple(parts), tuple(citations)
 
     def stream(
-        self, question: str, history: Sequence[tuple[str, str]] = (), rewrite: bool = True, scope: Scope = EVERYWHERE
+        self, question: str, history: Sequence[tuple[str, str]] = (), rewrite: bool = True, scope: Scope = EVERYWHERE, *, complete: bool = False
     ) -> Generator[str, None, Answer]:
         """The answer's text in pieces. The generator's return value is the whole :class:`Answer`."""
-        answer = self.ask(question, history, rewrite, scope)
+        answer = self.ask(question, history, rewrite, scope, complete=complete)
         for at in range(0, len(answer.text), 4):
             yield answer.text[at : at + 4]
         return answer

@@ -13,28 +13,32 @@ from index.types import Document
 from qa.answerer import Span
 from qa.citations import proving_span, trimmed
 from qa.confidence import coverage, unfit
-from qa.dates import clash
+from qa.dates import apart, clash
 
 NEXT, ELSE, YES, NO = "；", "；另有文档写作：", "是。", "否。"
 CONNECTORS = (NEXT, ELSE, YES, NO)
-MOST_ITEMS, MOST_SOURCES = 12, 3
+MOST_ITEMS, MOST_SOURCES = 20, 3
 ABOUT = 0.7  # how much less probable than the surest one (log) another item of a list may be; chosen on held-out training questions
 SURE = 0.8  # the least chance of being right with which yes or no is said; below it the proof stands alone
 _ITEM = 160  # characters of an item of a list; a longer one is a section
 _HEADLINE = 48  # characters of a list's item that are quoted, to the end of their clause
 _LIST = re.compile(
-    "哪些|哪几|哪[两二三四五六七八九十\\d]+|分别|几(?:个|种|类|项|条|点|大)?(?:方面|步骤|措施|举措|要求|任务|环节)|有什么(?:措施|举措|办法|要求|条件|做法)|包括什么|步骤|流程"
+    "哪些|哪几|哪[两二三四五六七八九十\\d]+|分别|几(?:个|种|类|项|条|点|大)?(?:方面|步骤|措施|举措|要求|任务|环节)|有什么(?:措施|举措|办法|要求|条件|做法)|包括什么"
 )
-_WHICH = re.compile("多少|几|哪|什么|谁|怎么|如何|为何|啥|多[大长久]")
+_STEPS, _ONE_FIGURE = re.compile("步骤|流程"), re.compile("多少|多久|多长|几个?(?:工作日|天|小时|分钟|月|年|元)")
+_WHICH = re.compile("多少|几|哪|什么|谁|怎么|如何|为何|啥|多[大长久]|何时|何地")
+# 能告诉我……吗: what is told of is asked for, not whether.
+_POLITE = re.compile("^(?:请问)?[你您]?(?:能不能|能否|可不可以|可否|可以|能)?(?:请|帮我|给我)*(?:告诉|告知|介绍|解释|说明|列出|知道|查|说|讲)")
 _WHETHER = re.compile("[吗么嘛][？?。！! ]*$|是否|是不是|有没有|有无|能否|可否|([能会要算行对用需])不(?:要|可以|需要|应该)?\\1|可不可以|应不应该|需不需要")
-_ONES = "一二三四五六七八九十"
+_ONES = (*(tens := "一二三四五六七八九十"), *(f"十{n}" for n in tens[:9]), "二十")
 # Families of marks that number the items of a list; each holds how the n-th mark (from 0) reads.
 _FAMILIES = (
     *(tuple(f"{pre}{n}{post}" for n in _ONES) for pre, post in (("", "是"), ("", "要"), ("第", "，"), ("第", "、"), ("第", "是"), ("（", "）"), ("(", ")"))),
     tuple(f"{n}、" for n in _ONES),
-    *(tuple(f"{pre}{n}{post}" for n in range(1, 13)) for pre, post in (("", "."), ("", "．"), ("", "、"), ("（", "）"), ("(", ")"))),
-    tuple("①②③④⑤⑥⑦⑧⑨⑩"),
+    *(tuple(f"{pre}{n}{post}" for n in range(1, 21)) for pre, post in (("", "."), ("", "．"), ("", "、"), ("（", "）"), ("(", ")"), ("", "）"), ("", ")"))),
+    tuple("①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱⑲⑳"), tuple("⑴⑵⑶⑷⑸⑹⑺⑻⑼⑽"),
 )
+_RINGED = "".join(mark for family in _FAMILIES[-2:] for mark in family)  # stand anywhere
 _BEFORE_MARK = "。；;！？!?：:\n，, 　"  # what a mark may stand after
 _FIGURE = re.compile(r"\d[\d.,]*")
 
@@ -50,11 +54,12 @@ class Said:
 def wants_verdict(question: str) -> bool:
     """Whether ``question`` is to be answered with yes or no."""
     question = fold(question)
-    return bool(_WHETHER.search(question)) and not _WHICH.search(question)
+    return bool(_WHETHER.search(question)) and not _WHICH.search(question) and not _POLITE.match(question)
 
 
 def wants_list(question: str) -> bool:
-    return bool(_LIST.search(fold(question)))
+    question = fold(question)
+    return bool(_LIST.search(question) or (_STEPS.search(question) and not _ONE_FIGURE.search(question)))
 
 
 def text_of(span: Span, documents: Mapping[str, Document]) -> str:
@@ -113,6 +118,8 @@ def differs(question: str, one: Span, other: Span, documents: Mapping[str, Docum
         quotes.append(document.text[start:end])
         if clash(question, quotes[-1], document):
             return False
+    if apart(quotes[0], documents[one.hit.passage.doc_id], quotes[1], documents[other.hit.passage.doc_id]):
+        return False
     least = coverage(question, quotes[0])
     return least >= 0.5 and coverage(question, quotes[1]) >= 0.9 * least
 
@@ -129,22 +136,33 @@ def gathered(spans: Sequence[Span]) -> list[tuple[int, int]]:
 
 def enumerated(text: str, start: int, end: int) -> list[tuple[int, int]]:
     """The items of the numbered list (一是…二是…, （一）…（二）…, 1. …, ①…) of which ``text[start:end]`` begins one, or leads up to it, each as the
-    offsets of its first clause; empty where there is no such list of two items or more, each of two characters or more."""
+    offsets of its first clause; empty where there is no such list of two items or more, each of two characters or more. Of several lists
+    the one counts whose item begins nearest to ``start``, else the one that follows in the same sentence."""
     if "、" in text[start:end]:
         return []  # a list already
     low, high = max(0, start - 2500), min(len(text), end + 2500)
+    found: list[tuple[bool, int, list[tuple[int, int]], int]] = []  # whether it only follows, how far, its marks, where it ends
     for family in _FAMILIES:
         for places in _runs(text, family, low, high):
             close = _end(text, places[-1][1], high)
             near = all(b[0] - a[1] <= _ITEM for a, b in pairwise(places)) and close - places[-1][1] <= _ITEM  # no headings of sections
-            leads = 0 <= places[0][0] - start <= 60 or any(0 <= start - after <= 12 for _, after in places)
-            if near and leads:
-                items = []
-                for number, (_, after) in enumerate(places[:MOST_ITEMS]):
-                    stop = places[number + 1][0] if number + 1 < len(places) else close
-                    items.append(trimmed(text, *_headline(text, after, stop), after, stop))
-                return items if all(b - a > 1 for a, b in items) else []
-    return []
+            if not near:
+                continue
+            stops = [*(begin for begin, _ in places[1:]), close]
+            inside = [abs(start - after) for (begin, after), stop in zip(places, stops, strict=True) if begin <= start < stop and start - after <= 12]
+            gap = text[end : places[0][0]]
+            if inside:
+                found.append((False, min(inside), places, close))
+            elif end <= places[0][0] and len(gap) <= 60 and not re.search("[。！？!?；;]", gap):
+                found.append((True, len(gap), places, close))
+    if not found:
+        return []
+    _, _, places, close = min(found, key=lambda row: row[:2])
+    items = []
+    for number, (_, after) in enumerate(places[:MOST_ITEMS]):
+        stop = places[number + 1][0] if number + 1 < len(places) else close
+        items.append(trimmed(text, *_headline(text, after, stop), after, stop))
+    return items if all(b - a > 1 for a, b in items) else []
 
 
 def _runs(text: str, family: Sequence[str], low: int, high: int) -> list[list[tuple[int, int]]]:
@@ -154,7 +172,7 @@ def _runs(text: str, family: Sequence[str], low: int, high: int) -> list[list[tu
     marks = "|".join(re.escape(mark) + (r"(?!\d)" if mark[-1] in ".．" else "") for mark in sorted(family, key=len, reverse=True))
     for match in re.finditer(marks, text[low:high]):
         at, number = low + match.start(), family.index(match.group())
-        if at and text[at - 1] not in _BEFORE_MARK:
+        if at and text[at - 1] not in _BEFORE_MARK and text[at] not in _RINGED:
             continue
         if number == 0:
             found.append([(at, low + match.end())])

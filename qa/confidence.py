@@ -29,7 +29,7 @@ _PLACE = re.compile(rf"([\u4e00-\u9fff]{{2}})({_PLACES})(?!场|民|长|委|政�
 # … unless they name none: 几个开发区, 国家高新区, 位于经开区, 目前综保区; 哪些城市, 各县, 乡镇.
 _NO_NAME = re.compile(
     "^[在是和与及到为对从向由把被让给于往了请问有该这那哪此各每某全几两整前去今明其当所个]|[国省市县区个几些么家哪此的在有于前年级座类批多少和与及问合术业济"
-    "否考到入进展是名一二两三四五六七八九十节目地本当同别他它位]$"
+    "否考到入进展是名一二两三四五六七八九十节目地本当同别他它位]$|^(?:落户|入驻|进驻|建设|支持|推动|管理|打造|优化|设立|集聚|参观|投资|服务|高新)$"
 )
 _COMMON_PLACE = re.compile(
     "[城都超股上夜门集早]市|[地社园景小城厂库辖特灾山牧战雷矿片校街老新护烟全本]区|[农乡山渔]村|[外全节反本]省|[城集]镇|[家返下故老]乡|[邻全该本]县|[全本]市"
@@ -68,7 +68,9 @@ def _figures(text: str) -> frozenset[int]:
 @lru_cache(maxsize=256)  # many spans share a passage
 def _other_zone(question: str, said: tuple[str, str]) -> bool:
     zones = [(place, zone) for place, zone in _ZONE.findall(canonical(question)) if not _NO_NAME.search(place)]
-    return any(not any(re.search(f"{place}(?:{_PLACES})?{zone}", part) for part in said) for place, zone in zones)
+    # 南通经开区 is called 南通开发区, too.
+    forms = [f"{place}(?:{_PLACES})?{'(?:经开区|开发区)' if zone in ('经开区', '开发区') else zone}" for place, zone in zones]
+    return any(not any(re.search(form, part) for part in said) for form in forms)
 
 
 def stranger(question: str, passage: Passage, document: Document) -> bool:

@@ -17,11 +17,15 @@ _RANGE = re.compile(rf"(?<!\d)({_YEAR})年?[ 　]?(?:[—–\-~～至到]+)[ 　
 _HAN_YEAR = re.compile("[一二][九〇零○][〇零○一二三四五六七八九]{2}(?=年)")
 _HAN_DIGITS = str.maketrans("〇零○一二三四五六七八九", "000123456789")
 _RELATIVE = {"今年": 0, "本年": 0, "去年": -1, "前年": -2, "明年": 1, "后年": 2}  # not 上年: it leans on the sentence's own year
-# Not 目前年产, 如今年轻, 以前年度, 此后年均, 基本年薪, 证明年限 …
-_RELATIVE_WORD = re.compile(r"(?<![每历目以当之此如文说证成基日资过])(?:今年|本年度?|去年|前年|明年|后年)(?![产轻限薪龄])")
+# Not 如今年产, 今年轻人 …; not 证明年限, 目前年产, 以前年度, 此后年均, 基本年薪 …
+_RELATIVE_WORD = re.compile(
+    r"(?<![每历目当如])(?:今年|去年)(?![轻龄份])|(?<![说证文])明年(?!限)|(?<![每历目以当之此如文说证成基日资过])(?:本年度?|前年|后年)(?![产轻限薪龄])"
+)
+_COMPARED = re.compile("(?:同?比|较|与|和)?(?:去年|上年|前年)同期|(?:比|较)(?:去年|前年)")  # what a figure is compared with is not its time
 _MONTH = re.compile(r"(?<![\d年.])(\d{1,2})月(?:份|底|初|末)?(?:(\d{1,2})[日号])?")
 _MONTHS = re.compile(r"(?<!\d)(\d{1,2})(?:[—–\-~～至](\d{1,2}))?月")
-_PARTS = ("上半年 下半年", "一季度 二季度 三季度 四季度 前三季度", "第一季度 第二季度 第三季度 第四季度", "上旬 中旬 下旬")
+_PARTS = tuple(map(re.compile, ("[上下]半年", "前三季度|[一二三四]季度", "[上中下]旬", "十[一二三四五]五(?=[”\"]?(?:期间|规划|时期|末|开局|以来))")))
+_PLANS = {"十一五": 2006, "十二五": 2011, "十三五": 2016, "十四五": 2021, "十五五": 2026}  # the first year of each five-year plan
 _NEAR = 60  # characters before a bare month in which a year still counts as its own
 
 
@@ -52,8 +56,8 @@ def named_years(text: str) -> frozenset[int]:
 
 
 def years(text: str, document: Document) -> set[int]:
-    """The years that ``text`` names (:func:`named_years`), 今年 and its like among them where the document is dated."""
-    found = set(named_years(text))
+    """The years that ``text`` names (:func:`named_years`) or means by a five-year plan, 今年 and its like among them where the document is dated."""
+    found = set(named_years(text)).union(*(range(first, first + 5) for plan, first in _PLANS.items() if plan in text))
     if date := published(document):
         found |= {date[0] + shift for shift in _shifts(text)}
     return found
@@ -69,19 +73,20 @@ def _months(text: str) -> set[int]:
 
 def clash(question: str, said: str, document: Document) -> bool:
     """Whether ``said`` speaks of another time than ``question``: another year, month, half or quarter, and not of the one asked about."""
-    question, said = fold(question), fold(said)
+    question, said = fold(question), _COMPARED.sub("", fold(said))
     year, told_years = named_years(question), years(said, document)
     if year and told_years and not year & told_years:
         return True
     if (asked := _months(question)) and (told := _months(said)) and not asked & told:
         return True
-    for part in _PARTS:
-        words = part.split()
-        mine = {word for word in words if word in question}
-        theirs = {word for word in words if word in said}
-        if mine and theirs and not mine & theirs:
-            return True
-    return False
+    return any((mine := set(part.findall(question))) and (theirs := set(part.findall(said))) and not mine & theirs for part in _PARTS)
+
+
+def apart(one: str, first: Document, other: str, second: Document) -> bool:
+    """Whether two quotes speak of different times: of other years, where both name one, or of other parts of a year."""
+    one, other = (_COMPARED.sub("", fold(text)) for text in (one, other))
+    mine, theirs = years(one, first), years(other, second)
+    return bool(mine and theirs and not mine & theirs) or _months(one) != _months(other) or any(set(p.findall(one)) != set(p.findall(other)) for p in _PARTS)
 
 
 def readings(document: Document, start: int, end: int) -> tuple[tuple[str, str], ...]:

@@ -16,11 +16,12 @@ from index.text import fold
 
 LEANING = Path(__file__).resolve().parent.parent / "models" / "followup.json"
 
-_YEAR = re.compile(r"(?:19|20)\d\d年(?:\d{1,2}月|上半年|下半年|底|前)?|[今去明前]年(?:上半年|下半年)?|\d{1,2}月(?!底)")
+_WITHIN = r"(?:\d{1,2}[-—–~～至到])?\d{1,2}月(?!底)|[上下]半年|(?:前三|第?[一二三四])季度"  # a part of a year
+_YEAR = re.compile(rf"(?:19|20)\d\d年(?:{_WITHIN}|底|前)?|[今去明前]年(?:{_WITHIN})?|{_WITHIN}")
 _ZONE = "综合保税区|综保区|经济技术开发区|经开区|高新区|开发区|新城|新区|自贸区|工业园|产业园|职教园区"
 _BODY = "公司|集团|科技|大学|学院|医院|银行|法院|海关|工信部|委员会|管委会|协会|研究院|中心|局"
 _NAME = re.compile(rf"(?:[\u4e00-\u9fff]{{2,6}}?(?:{_ZONE}|{_BODY}|共青城市?|街道)|[\u4e00-\u9fff]{{2,3}}?(?:[省县镇]|(?<!上)市)(?!场|民|委|级|里|值)|全南|共青城|我国|中国|全国|[“《][^”》]{{2,20}}[”》])")
-_NOISE = re.compile(r"^(?:请问|想问一下|想问|问一下|我想知道|想知道|那么|那(?!曲)|在|到|去|跟|和|与|关于)+")
+_NOISE = re.compile(r"^(?:请问|想问一下|想问|问一下|我想知道|想知道|那么|那(?!曲)|在|到|去|跟|和|与|关于|以来|截至|目前)+")
 # What opens a follow-up and is no part of a longer word (那曲, 那个项目, 他汀, 其他).
 _OPENING = re.compile(r"^(?:请问)?(?:那么|那(?![曲么些个家位项座场])|其中|[它他她](?!汀|人)们?|其(?![他它余实次])|该[区县市镇园]?|此外|还有|这些?个?|上述|另外|然后)[，, ]?")
 _PRONOUN = re.compile(r"(?<!其)[它他她]|该[区县市镇园项公企]|上述|其中")
@@ -28,18 +29,20 @@ _THAT = re.compile("[这那][位款年个些场座只种次家项天月案]")
 _WHOLE = re.compile("^(?:什么(?:是|叫)|[你您]好|谢谢|多谢)")
 _LONGER = re.compile("吉他|马耳他|维他命|他汀|他人")  # words that hold a pronoun's character
 _LONG = 16  # characters
+_MORE = re.compile("^(?:那|请问)?(?:还有|别的|其他)(?:吗|呢|哪些|什么|别的|其他的?)*[吗呢]?[？?。！!\\s]*$")
 _ENDING = re.compile(r"[？?。！!\s]*$")
 _ASKING = re.compile(r"多少|几|哪|什么|谁|怎么|如何|为什么|多大|多长|多久|啥")
 # The asking part of a question about a figure or a thing; without it, what is asked about is left.
 _ASKED = re.compile(
-    r"(?:一共|总共|大概|分别|大约)?(?:是|有|为|达到|达|叫)?了?(?:多少|几|哪[些个家位里儿年天]?|(?:什么|啥)(?:时候|地方)|何时|什么|谁|多大|多长|多久|啥)(?:个|家|项(?!目)|名|位|条|次|亿元|万元|元|平方米|平方公里|万)?"
+    r"(?:一共|总共|大概|分别|大约)?(?:是|有|为|达到|达|叫)?了?(?:多少|几|哪[些个家位里儿年天]?|(?:什么|啥)(?:时候|地方)|何时|什么|谁|多大|多长|多久|啥)(?:个|家|项(?!目)|名|位|条(?!件|例|款)|次|天|亿元|万元|元|平方米|平方公里|万)?"
 )
 _CHANGE = re.compile(r"^(?:同比|环比|增长|增幅|下降|增速|降幅|增加|减少|占比|排名|排第)")
 
 
 def names(text: str) -> list[str]:
     """The places, bodies and quoted terms that ``text`` names, in order."""
-    return [_NOISE.sub("", m.group()) for m in _NAME.finditer(text)]
+    text = _YEAR.sub(lambda m: " " * len(m.group()), text)  # 2021年南昌综保区: the name begins after the year
+    return [name for m in _NAME.finditer(text) if (name := _NOISE.sub("", m.group()))]
 
 
 # Words that name no subject: a question of nothing else asks on about the one before.
@@ -52,6 +55,7 @@ _GENERIC = re.compile(
 )
 _FIGURE = re.compile("(?:营业收入|收入|利润|总投资|投资额|进出口总额|[产销]量|总?面积|总?金额|交易额|总额|比例|环节|时限)$")
 _PART = re.compile(r"\d+[万亿]?元?以[上下]的?")
+_PARALLEL = re.compile(r"(?:[产销]量|(?:责任|配合|牵头|主管)单位|[\u4e00-\u9fff]{2}率)$")  # one of these for another: 产量 → 销量
 
 
 def traits(question: str) -> set[str]:
@@ -91,22 +95,29 @@ def _bare(question: str) -> str:
 
 
 def _swapped(asked: str, new: str) -> str:
-    """2020年呢 / 赣州市呢 / 100亿元以上的呢: the question ``asked`` with another year, place or part; empty where ``new`` is no mere swap."""
+    """2020年呢 / 赣州市2020年呢 / 100亿元以上的呢: the question ``asked`` with another time, place or part; empty where ``new`` is no mere swap."""
+    left, found = new, asked
     for mine, theirs in ((_YEAR.findall(new), _YEAR.findall(asked)), (names(new), names(asked)), (_PART.findall(new), _PART.findall(asked))):
-        if mine and theirs and len(new) <= len(mine[0]) + 2:
-            return asked.replace(theirs[0], mine[0], 1) + "？"
-    return ""
+        if mine and theirs:
+            left = left.replace(mine[0], "", 1)
+            year = re.match(r"(?:19|20)\d\d年|[今去明前]年", theirs[0]) if re.fullmatch(_WITHIN, mine[0]) else None  # 上半年呢: of the same year
+            found = found.replace(theirs[0], (year.group() if year else "") + mine[0], 1)
+    return found + "？" if found != asked and not re.sub("[的在到是换成它他她，,、 ]|该[区县市镇园]", "", left) else ""
 
 
-def standalone_question(question: str, history: Sequence[tuple[str, str]] = ()) -> str:
+def _before(history: Sequence[tuple[str, str]], complete: bool) -> str:
+    """The question of the last turn; one that leaned itself is completed first, so a chain of follow-ups keeps its subject."""
+    return history[-1][0] if complete else standalone_question(history[-1][0], history[:-1])
+
+
+def standalone_question(question: str, history: Sequence[tuple[str, str]] = (), complete: bool = False) -> str:
     """``question`` completed from ``history`` (earlier ``(question, answer)`` turns, oldest first), or as it is.
 
-    A turn that leaned itself is completed first, so a chain of follow-ups keeps its subject.
+    ``complete`` says that the questions of ``history`` have been completed already.
     """
     if not history or not leans(question):
         return question
-    before = standalone_question(history[-1][0], history[:-1])
-    asked = _ENDING.sub("", before)
+    asked = _ENDING.sub("", _before(history, complete))
     new = _bare(question)
     stands_for = _STANDS_FOR.match(question)
     if stands_for and _NAMED.search(asked) and 1 < len(history[-1][1]) <= 16:  # 他写的什么 after 董事长是谁: the answer is the subject
@@ -114,6 +125,10 @@ def standalone_question(question: str, history: Sequence[tuple[str, str]] = ()) 
         return _NOISE.sub("", _ASKED.sub("", asked)) + history[-1][1] + rest + "？"
     if same := _swapped(asked, new):
         return same
+    if _MORE.match(question):
+        return _NOISE.sub("", _ASKED.sub("", asked)) + "还有哪些？"
+    if names(new) and _ASKING.search(new) and len(new) > 8 and not _PRONOUN.search(question) and not set(names(new)) & set(names(asked)):
+        return new + "？"  # 另外，全南县…: a subject of its own
     years, old_years = _YEAR.findall(new), _YEAR.findall(asked)
     places, old_places = names(new), names(asked)
     subject = "".join(dict.fromkeys([*old_places[:1], *(y for y in old_years[:1] if not years)]))
@@ -121,8 +136,8 @@ def standalone_question(question: str, history: Sequence[tuple[str, str]] = ()) 
     head = _ASKED.sub("", new)  # what is asked for now
     if "其中" in question or _CHANGE.match(new) or (_PART.match(new) and not places and not _ASKED.sub("", _PART.sub("", new)).strip("的")):
         lead = topic  # still about the same figure
-    elif topic and head and len(head) <= 4 and topic.endswith(head[-1]):
-        lead = topic[: -len(head)]  # 产量 → 销量, 责任单位 → 配合单位
+    elif (old := _PARALLEL.search(topic)) and _PARALLEL.fullmatch(head):
+        lead = topic[: old.start()]
     elif len(head) <= 6 and not places and len(_GENERIC.sub("", head)) <= 1:
         lead = _FIGURE.sub("", topic)
     else:
@@ -132,7 +147,7 @@ def standalone_question(question: str, history: Sequence[tuple[str, str]] = ()) 
     return ("" if new.startswith(lead) else lead) + new + "？"
 
 
-def question_in_context(question: str, completed: str, history: Sequence[tuple[str, str]]) -> str:
+def question_in_context(question: str, completed: str, history: Sequence[tuple[str, str]], complete: bool = False) -> str:
     """What the reader is given of ``question``, which :func:`standalone_question` made ``completed``.
 
     A follow-up as it was typed, the turn before in front (the reader is trained on such), unless it merely swaps a year, a place or a
@@ -142,7 +157,7 @@ def question_in_context(question: str, completed: str, history: Sequence[tuple[s
 
     if completed == question:
         return question
-    before = standalone_question(history[-1][0], history[:-1])
+    before = _before(history, complete)
     if completed == _swapped(_ENDING.sub("", before), _bare(question)):
         return completed
     return with_turn(_ENDING.sub("？", question, count=1), _ENDING.sub("？", before, count=1), history[-1][1])

@@ -10,7 +10,7 @@ from eval.metrics import offsets_valid
 from index.types import Document, Hit, Passage
 from qa.answerer import Span
 from qa.assistant import Assistant
-from qa.compose import ELSE, NO, YES, compose, differs, enumerated, text_of, wants_list, wants_verdict
+from qa.compose import _ONES, ELSE, NO, YES, compose, differs, enumerated, text_of, wants_list, wants_verdict
 from qa.confidence import Calibration
 
 
@@ -164,3 +164,51 @@ def test_decimals_are_no_numbered_list():
     text = "三个项目投资分别为：1.5亿元，2.3亿元，3.6亿元。"
     assert enumerated(text, text.index("1.5"), text.index("亿元")) == []
     assert enumerated("步骤：1.申请，2.受理，3.办结。", 5, 7) != []
+
+
+@pytest.mark.parametrize(("text", "answer", "items"), [
+    ("该区主导产业为电子信息和装备制造业。下一步，一是抓招商；二是抓项目；三是抓服务。", "电子信息和装备制造业", []),
+    ("①身份证；②户口本；③照片。办理程序：一是网上申请；二是窗口受理；三是领证。", "身份证", ["身份证", "户口本", "照片"]),
+    ("本年措施：一、减税降费。二、金融支持。三、人才引进。会议要求：一、统一思想；二、狠抓落实。", "统一思想", ["统一思想", "狠抓落实"]),
+    ("需带①身份证②户口本③照片。", "身份证", ["身份证", "户口本", "照片"]),
+    ("1）登记；2）缴费；3）领证。", "登记", ["登记", "缴费", "领证"]),
+    ("".join(f"（{n}）第{n}件事情。\n" for n in _ONES[:13]), "第二件", [f"第{n}件事情" for n in _ONES[:13]]),
+])
+def test_of_several_lists_the_one_that_the_answer_stands_in(text, answer, items):
+    at = text.index(answer)
+    assert [text[a:b] for a, b in enumerated(text, at, at + len(answer))] == items
+
+
+@pytest.mark.parametrize("question", ["审批流程压缩到几个工作日？", "办理流程需要多少天？"])
+def test_one_figure_about_a_procedure_is_no_list(question):
+    assert not wants_list(question) and wants_list("办理流程是什么？")
+
+
+@pytest.mark.parametrize("question", ["能告诉我南昌综保区2021年进出口总额吗？", "你知道谁是主任吗？", "可以介绍一下三牛精神吗？", "会议是否召开，何时召开？"])
+def test_a_polite_request_asks_for_no_yes(question):
+    assert not wants_verdict(question) and wants_verdict("可以延期吗？") and wants_verdict("能报销吗？")
+
+
+@pytest.mark.parametrize(("one", "other", "apart"), [
+    ("甲区2021年进出口总额210亿元。", "甲区2021年上半年进出口总额100亿元。", True), ("甲区今年进出口总额210亿元。", "甲区今年进出口总额100亿元。", True),
+    ("甲区2021年进出口总额210亿元。", "甲区2021年进出口总额100亿元，比去年同期增长一成。", False),
+])
+def test_another_period_is_no_contradiction(one, other, apart):
+    held = documents(a=one, c=other)
+    assert differs("甲区进出口总额是多少？", span_of("a", one, "210亿元" if "210" in one else "100亿元"), span_of("c", other, "100亿元"), held) != apart
+
+
+def test_a_word_of_time_that_two_papers_mean_differently_is_read_for_each():
+    one, other = "甲区今年进出口总额210亿元。", "甲区今年进出口总额约210亿元。"
+    held = documents(a=one, c=other)
+
+    class Store:
+        documents = held
+
+    class Search:
+        def search(self, question, scope=None):
+            return (hit("a", one), hit("c", other))
+
+    spans = [span_of("a", one, "210亿元"), span_of("c", other, "210亿元", -0.2)]
+    answer = Assistant(Store(), Search(), Reader(spans), Calibration(), threshold=0).ask("甲区进出口总额是多少？")
+    assert answer.dates == (("今年", "2020年[1]、2021年[2]"),)

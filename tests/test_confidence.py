@@ -99,3 +99,12 @@ def test_confidence_falls_with_contradiction_and_stays_a_chance():
     wrong = chance("南昌综保区2019年进出口总额是多少？", span(-0.5, 0.9))
     assert 0 < wrong < 0.3 * right < 1
     assert 0 <= chance("x", span(-99.0, 0.0, 0.0)) < 0.05
+
+
+def test_a_verb_before_a_zone_is_no_name_and_a_zone_has_two_names():
+    text = "吉利动力电池项目落户赣州经开区，总投资300亿元。南通开发区有首席服务员。"
+    document, passage = Document("d", "题", text, "d"), Passage("d#0", "d", "题", "", text, 0, len(text))
+    for question in ("落户经开区的吉利项目总投资多少？", "支持综保区", "赣州开发区的吉利项目总投资多少？", "南通经济技术开发区有多少名首席服务员？"):
+        assert not contradicted(question, passage, document), question
+    for question in ("南昌开发区有多少首席服务员？", "赣州综保区的吉利项目"):
+        assert contradicted(question, passage, document), question

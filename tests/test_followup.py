@@ -97,3 +97,32 @@ def test_a_long_answer_does_not_go_with_the_next_question():
     assert question_in_context("它什么时候建成？", history[:1]) == "为什么要建仓库？它什么时候建成？"
     assert question_in_context("它什么时候建成？", history).endswith("3万平方米。它什么时候建成？")  # a chain keeps its subject
     assert "仓库" in question_in_context("它什么时候建成？", history)
+
+
+@pytest.mark.parametrize(("before", "question", "expected"), [
+    ("2021年南昌综保区进出口总额是多少？", "赣州综保区呢？", "2021年赣州综保区进出口总额是多少？"),
+    ("2021年南昌综保区进出口总额是多少？", "出口呢？", "南昌综保区2021年出口是多少？"),
+    ("今年以来赣州经开区签约多少个项目？", "南昌经开区呢？", "今年以来南昌经开区签约多少个项目？"),
+    (TURN[0][0], "那赣州综保区2020年呢？", "赣州综保区2020年进出口总额是多少？"),
+    (TURN[0][0], "另外，全南县2021年外出招商多少次？", "全南县2021年外出招商多少次？"),
+    (TURN[0][0], "1-10月呢？", "南昌综保区2021年1-10月进出口总额是多少？"),
+    (TURN[0][0], "上半年呢？", "南昌综保区2021年上半年进出口总额是多少？"),
+    ("南昌综保区2021年上半年进出口多少？", "下半年呢？", "南昌综保区2021年下半年进出口多少？"),
+    ("南通开发区1-10月收入多少？", "10月呢？", "南通开发区10月收入多少？"),
+    (TURN[0][0], "那出口额呢？", "南昌综保区2021年出口额是多少？"),
+    (TURN[0][0], "那它去年呢", "南昌综保区去年进出口总额是多少？"),
+    (TURN[0][0], "还有吗？", "南昌综保区2021年进出口总额还有哪些？"),
+    ("华锐公司2021年销量是多少？", "总产量呢", "华锐公司2021年总产量是多少？"),
+    ("华锐公司2021年销量是多少？", "产量呢", "华锐公司2021年产量是多少？"),
+    ("产品优良率是多少？", "合格率呢？", "产品合格率是多少？"),
+    ("企业所得税优惠有哪些条件？", "小微企业呢？", "企业所得税优惠条件小微企业？"),
+])
+def test_times_names_and_heads_change_places_whole(before, question, expected):
+    assert standalone_question(question, [(before, "")]) == expected
+
+
+def test_turns_that_were_completed_are_not_completed_again():
+    """The user had 吉利项目总投资多少 searched as typed: what was asked before it is no subject of what follows."""
+    history = [*TURN, ("投资多少？", "5亿元")]
+    assert standalone_question("那同比增长呢？", history).startswith("南昌综保区")
+    assert standalone_question("那同比增长呢？", history, complete=True).startswith("投资")
