@@ -6,11 +6,14 @@ files throughout, no pickle.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import random
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -93,7 +96,7 @@ class PassageStore:
     def save(self, out: Path) -> None:
         """Write the index to ``out``, replacing an older one whole or not at all."""
         out.parent.mkdir(parents=True, exist_ok=True)
-        if out.exists() and any(out.iterdir()) and not (out / "manifest.json").exists():
+        if _holds_other_files(out):
             raise StoreError(f"{out} holds other files than an index: name an empty or new folder")
         staging = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
         try:
@@ -103,11 +106,7 @@ class PassageStore:
             _write_lines(staging / "documents.jsonl", [asdict(d) for d in self.documents.values()])
             self.manifest = Manifest(**{**asdict(self.manifest), "checksums": _checksums(staging)})
             (staging / "manifest.json").write_text(json.dumps(asdict(self.manifest), ensure_ascii=False, indent=1), "utf-8")
-            aside = staging.with_name(staging.name + "-old")
-            if out.exists():
-                out.rename(aside)
-            staging.rename(out)
-            shutil.rmtree(aside, ignore_errors=True)
+            _take_place(staging, out)
         except BaseException:
             shutil.rmtree(staging, ignore_errors=True)
             raise
@@ -133,6 +132,39 @@ class PassageStore:
         ]
         passages = [Passage(**row) for row in _read_lines(folder / "passages.jsonl")]
         return cls(documents, passages, vectors.reconstruct_n(0, vectors.ntotal), LexicalIndex.open(folder / "lexical", len(passages)), manifest)
+
+
+def _holds_other_files(out: Path, looks: int = 4) -> bool:
+    """Whether ``out`` is a folder with files but no index. Looked at more than once: another process may be replacing an index there."""
+    for _ in range(looks):
+        try:
+            if not os.listdir(out) or (out / "manifest.json").exists():
+                return False
+        except FileNotFoundError:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def _take_place(staging: Path, out: Path, tries: int = 20) -> None:
+    """Move ``staging`` to ``out`` and remove what was there. Where other processes do so at the same time, the last one stays."""
+    aside: list[Path] = []
+    try:
+        for left in reversed(range(tries)):
+            with contextlib.suppress(FileNotFoundError):
+                aside.append(out.rename(staging.with_name(f"{staging.name}-old{left}")))
+            try:
+                staging.rename(out)
+                return
+            except OSError:
+                if not left:
+                    if aside and not out.exists():
+                        aside.pop().rename(out)  # what was there is still good
+                    raise
+                time.sleep(0.01 * random.random())
+    finally:
+        for old in aside:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _checksums(folder: Path) -> dict[str, str]:

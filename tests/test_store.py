@@ -118,3 +118,24 @@ def test_new_synonyms_index_the_words_again(folder, tmp_path, embedder, monkeypa
     assert not before.is_current(folder)
     encoded = embedder.encoded
     assert open_or_build(folder, out, embedder).is_current(folder) and embedder.encoded == encoded  # the vectors are taken over
+
+
+def test_several_may_save_one_index_at_once(folder, tmp_path, embedder):
+    from concurrent.futures import ThreadPoolExecutor
+
+    place = tmp_path / "place" / "index"
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: PassageStore.build(folder, embedder).save(place), range(24)))
+    assert len(PassageStore.open(place, embedder.name).passages) == 2 and [p.name for p in place.parent.iterdir()] == ["index"]
+
+
+def test_a_place_that_cannot_be_taken_keeps_what_it_held(folder, tmp_path, embedder, monkeypatch):
+    from pathlib import Path
+
+    place = tmp_path / "index"
+    PassageStore.build(folder, embedder).save(place)
+    rename = Path.rename
+    monkeypatch.setattr(Path, "rename", lambda self, to: rename(self, to) if self == place or "-old" in self.name else (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        PassageStore.build(folder, embedder).save(place)
+    assert PassageStore.open(place, embedder.name).passages
