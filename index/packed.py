@@ -1,4 +1,4 @@
-"""How our own BERT encoders serve on a CPU: rows end to end without padding, and int8 products where the CPU has them.
+"""How our own BERT models serve on a CPU: rows end to end without padding, int8 products and bfloat16 attention where the CPU has them.
 
 Padding is a quarter of what five passages of a real index fill, and matrix products are two thirds of the time. The weights are rounded
 with one scale an output, the inputs with one scale a product, as they come (dynamic quantisation; Q8BERT, Zafrir et al. 2019).
@@ -21,6 +21,11 @@ def native_int8() -> bool:
     """Whether this CPU multiplies int8 without overflow (VNNI) and torch has the products for it, which newer ones may not."""
     vnni = getattr(torch.cpu, "_is_vnni_supported", lambda: False)()
     return bool(vnni) and hasattr(torch, "quantize_per_channel") and torch.backends.quantized.engine in ("x86", "fbgemm", "onednn")
+
+
+def native_bf16() -> bool:
+    """Whether this CPU multiplies bfloat16 (AVX-512 BF16), which takes a third of the time of float32."""
+    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
 
 
 class Int8Linear(nn.Module):
@@ -52,29 +57,68 @@ def joined(linears: Sequence[nn.Linear], scales: Sequence[float], int8: bool) ->
         return found
 
 
+def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Attention ``(asking, heads, size)`` over ``(asked, heads, size)``, the queries scaled already → ``(asking, heads * size)``."""
+    weights = torch.bmm(query.transpose(0, 1), key.permute(1, 2, 0))
+    torch.softmax(weights, -1, out=weights)
+    return torch.bmm(weights, value.transpose(0, 1)).transpose(0, 1).reshape(len(query), -1)
+
+
 class PackedLayer(nn.Module):
     """One layer of the encoder, over rows that lie end to end."""
 
     def __init__(self, layer: Any, heads: int, int8: bool):
         super().__init__()
         inner, self.heads = layer.attention.self, heads
-        shrink = (inner.query.out_features // heads) ** -0.5
-        self.qkv = joined([inner.query, inner.key, inner.value], [shrink, 1, 1], int8)
-        self.project = joined([layer.attention.output.dense], [1], int8)
+        self.narrow = torch.bfloat16 if int8 and native_bf16() else torch.float32
+        self.shrink = (inner.query.out_features // heads) ** -0.5
+        self.qkv = joined([inner.query, inner.key, inner.value], [self.shrink, 1, 1], int8)
+        self.project, self.attention_norm = joined([layer.attention.output.dense], [1], int8), layer.attention.output.LayerNorm
         self.up, self.down = joined([layer.intermediate.dense], [1], int8), joined([layer.output.dense], [1], int8)
-        self.attention_norm, self.output_norm = layer.attention.output.LayerNorm, layer.output.LayerNorm
+        self.output_norm = layer.output.LayerNorm
 
-    def _within(self, row: Tensor) -> Tensor:
-        """Attention within one row; ``(length, 3 * hidden)`` → ``(length, hidden)``."""
-        query, key, value = row.view(len(row), 3, self.heads, -1).permute(1, 2, 0, 3)
-        weights = torch.bmm(query, key.transpose(1, 2)).softmax(-1)
-        return torch.bmm(weights, value).transpose(0, 1).reshape(len(row), -1)
+    def _heads(self, x: Tensor, parts: int) -> Tensor:
+        """``(n, parts * hidden)`` → ``(n, parts, heads, size)``, narrowed for the attention."""
+        return x.to(self.narrow).view(len(x), parts, self.heads, -1)
+
+    def _onward(self, x: Tensor) -> Tensor:
+        return self.output_norm(self.down(F.gelu(self.up(x))).add_(x))
 
     def forward(self, x: Tensor, lengths: list[int]) -> Tensor:
         """States ``(sum(lengths), hidden)`` in and out."""
-        attended = torch.cat([self._within(row) for row in self.qkv(x).split(lengths)])
-        x = self.attention_norm(x + self.project(attended))
-        return self.output_norm(x + self.down(F.gelu(self.up(x))))
+        attended = torch.cat([attend(*row.unbind(1)) for row in self._heads(self.qkv(x), 3).split(lengths)])
+        return self._onward(self.attention_norm(self.project(attended.float()).add_(x)))
+
+
+class PackedDecoderLayer(PackedLayer):
+    """One layer of the decoder: attention to what stands before, then to the source rows, which lie end to end."""
+
+    def __init__(self, layer: Any, heads: int, int8: bool):
+        super().__init__(layer, heads, int8)
+        cross = layer.crossattention
+        self.asks = joined([cross.self.query], [self.shrink], int8)
+        self.holds = joined([cross.self.key, cross.self.value], [1, 1], int8)
+        self.cross_project, self.cross_norm = joined([cross.output.dense], [1], int8), cross.output.LayerNorm
+
+    def hold(self, source: Tensor, lengths: list[int]) -> tuple[Tensor, ...]:
+        """Keys and values of each source row, ``(length, 2, heads, size)``, of states ``(sum(lengths), hidden)``."""
+        return self._heads(self.holds(source), 2).split(lengths)
+
+    def forward(  # type: ignore[override]
+        self, x: Tensor, held: Sequence[Tensor], readers: dict[int, list[int]]
+    ) -> Tensor:
+        """States ``(beams, steps, hidden)`` in and out; ``held`` are :meth:`hold`'s; ``readers`` the beams that read each source row."""
+        beams, steps, width = x.shape
+        flat = x.reshape(-1, width)
+        query, key, value = self._heads(self.qkv(flat), 3).view(beams, steps, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        attended = F.scaled_dot_product_attention(query, key, value, is_causal=True, scale=1.0).transpose(1, 2).reshape(flat.shape)
+        flat = self.attention_norm(self.project(attended.float()).add_(flat))
+        asking = self._heads(self.asks(flat), 1).view(beams, steps, self.heads, -1)
+        found = torch.empty(beams, steps, width, dtype=self.narrow)
+        for row, beams_of_row in readers.items():
+            found[beams_of_row] = attend(asking[beams_of_row].flatten(0, 1), *held[row].unbind(1)).view(len(beams_of_row), steps, width)
+        flat = self.cross_norm(self.cross_project(found.reshape(flat.shape).float()).add_(flat))
+        return self._onward(flat).view(beams, steps, width)
 
 
 class PackedEncoder(nn.Module):
@@ -87,27 +131,47 @@ class PackedEncoder(nn.Module):
     @torch.no_grad()
     def forward(self, hidden_states: Tensor, attention_mask: Tensor | None = None, **_: object) -> Output:
         """``hidden_states`` ``(batch, source, hidden)``; ``attention_mask`` ``(batch, 1, source, source)``, true or zero where it is looked at."""
-        if attention_mask is None:
-            kept = torch.ones(hidden_states.shape[:2], dtype=torch.bool)
-        else:
-            seen = attention_mask[:, 0, 0]
-            kept = seen if seen.dtype == torch.bool else seen == 0
-        x, lengths = hidden_states[kept], kept.sum(1).tolist()
+        filled = torch.ones(hidden_states.shape[:2], dtype=torch.bool) if attention_mask is None else self._filled(attention_mask[:, 0, 0])
+        x, lengths = hidden_states[filled], filled.sum(1).tolist()
         for layer in self.layers:
             x = layer(x, lengths)
         states = torch.zeros_like(hidden_states)
-        states[kept] = x
+        states[filled] = x
         return Output(last_hidden_state=states)
+
+    @staticmethod
+    def _filled(mask: Tensor) -> Tensor:
+        return mask if mask.dtype == torch.bool else mask == 0
+
+
+class PackedDecoder(nn.Module):
+    """Stands in for a decoding ``BertModel``: the same states, without a gradient. What is read of the source is computed once for all beams
+    and, while the same source is read again, for all calls."""
+
+    def __init__(self, model: BertModel, int8: bool):
+        super().__init__()
+        self.embeddings = model.embeddings
+        self.layers = nn.ModuleList(PackedDecoderLayer(layer, model.config.num_attention_heads, int8) for layer in model.encoder.layer)
+        self._held: tuple[Tensor | None, list[Any]] = (None, [])  # one tuple, so that threads never see half of it
+
+    @torch.no_grad()
+    def forward(self, begun: Tensor, hidden: Tensor, attention_mask: Tensor, rows: Tensor) -> Tensor:
+        """``begun`` ``(beams, steps, hidden)`` reads ``hidden[rows]``; ``hidden`` and ``attention_mask`` are of the source, ``rows`` ``(beams,)``."""
+        of, held = self._held
+        if of is not hidden:
+            filled = attention_mask > 0
+            source, lengths = hidden[filled], filled.sum(1).tolist()
+            held = [layer.hold(source, lengths) for layer in self.layers if isinstance(layer, PackedDecoderLayer)]
+            self._held = hidden, held
+        readers: dict[int, list[int]] = {}
+        for beam, row in enumerate(rows.tolist()):
+            readers.setdefault(row, []).append(beam)
+        x = self.embeddings(inputs_embeds=begun)
+        for layer, kept in zip(self.layers, held, strict=True):
+            x = layer(x, kept, readers)
+        return x
 
 
 def pack(model: BertModel, int8: bool) -> None:
     """Make ``model``, a BERT encoder in float32, one for reading alone; from then on it cannot be trained or saved."""
     model.encoder = PackedEncoder(model, int8)  # type: ignore[assignment]
-
-
-def round_linears(model: nn.Module) -> None:
-    """Round every linear layer of ``model`` to int8."""
-    for module in list(model.modules()):
-        for name, child in list(module.named_children()):
-            if isinstance(child, nn.Linear):
-                setattr(module, name, joined([child], [1], int8=True))

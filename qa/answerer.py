@@ -120,20 +120,21 @@ class CopyAnswerer:
         import torch
         from transformers import AutoTokenizer
 
-        from index.packed import native_int8, pack, round_linears
+        from index.packed import PackedDecoder, native_int8, pack
         from qa.copy_model import CopyModel
-        from qa.reading import Formatter
+        from qa.reading import TYPES, Formatter
 
         quiet()
         try:
             self._model = CopyModel.from_pretrained(folder, dtype=torch.float32, local_files_only=True).eval()
+            if self._model.config.match_types != TYPES:
+                raise ValueError(f"its weights know {self._model.config.match_types} types of tokens where {TYPES} are marked now: go on training them")
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         except Exception as error:
             raise model_error("answerer", str(folder), error) from error
         int8 = native_int8()
         pack(self._model.encoder, int8)
-        if int8:
-            round_linears(self._model.decoder)
+        self._model.decoder = PackedDecoder(self._model.decoder, int8)  # type: ignore[assignment]
         self._formatter = Formatter.load(Path(folder), tokenizer.get_vocab())
         self.judges, self.follows = self._model.config.verdict, self._model.config.followups
         keep_freed_memory()

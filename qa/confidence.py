@@ -25,14 +25,10 @@ from qa.measures import mismatched
 _PLACES = "省|市|县|区|镇|乡|村|街道"
 # A zone or a county, city, town … by name: the two characters before the word …
 _ZONE = re.compile(rf"([\u4e00-\u9fff]{{2}})(?:{_PLACES})?(综保区|经开区|高新区|开发区|自贸区|保税区)")
-_PLACE = re.compile(rf"([\u4e00-\u9fff]{{2}})({_PLACES})(?!场|民|长|委|政府|级|内|里|外|域|间|块|规|镇|乡|企|土|亲)")
 # … unless they name none: 几个开发区, 国家高新区, 位于经开区, 目前综保区; 哪些城市, 各县, 乡镇.
 _NO_NAME = re.compile(
     "^[在是和与及到为对从向由把被让给于往了请问有该这那哪此各每某全几两整前去今明其当所个]|[国省市县区个几些么家哪此的在有于前年级座类批多少和与及问合术业济"
     "否考到入进展是名一二两三四五六七八九十节目地本当同别他它位]$|^(?:落户|入驻|进驻|建设|支持|推动|管理|打造|优化|设立|集聚|参观|投资|服务|高新)$"
-)
-_COMMON_PLACE = re.compile(
-    "[城都超股上夜门集早]市|[地社园景小城厂库辖特灾山牧战雷矿片校街老新护烟全本]区|[农乡山渔]村|[外全节反本]省|[城集]镇|[家返下故老]乡|[邻全该本]县|[全本]市"
 )
 
 
@@ -73,18 +69,6 @@ def _other_zone(question: str, said: tuple[str, str]) -> bool:
     return any(not any(re.search(form, part) for part in said) for form in forms)
 
 
-def stranger(question: str, passage: Passage, document: Document) -> bool:
-    """Whether ``question`` names a county, city or the like that ``document`` never mentions."""
-    return _stranger(question, _said(passage, document))
-
-
-@lru_cache(maxsize=256)
-def _stranger(question: str, said: tuple[str, str]) -> bool:
-    found = _PLACE.findall(canonical(question))
-    places = [place for place, word in found if not _NO_NAME.search(place) and not _COMMON_PLACE.match(place[-1] + word)]
-    return any(not any(place in part for part in said) for place in places)
-
-
 _ASKING = re.compile(r"(?:[是为有达在叫指于]|(?<=\d)年)*(?:多少|什么时候|什么|哪[些个家位里儿年天]?|谁|怎么样?|如何|为什么|为何|几|多[大长久])|(?<=\d)[年月日]|请问|吗|呢|啥|是否|有没有|是指|指的是")
 
 
@@ -111,23 +95,6 @@ def coverage(question: str, *texts: str) -> float:
     return len(asked & set(tokens("\n".join(texts)))) / len(asked) if asked else 0.0
 
 
-# One of these asked for where the other is told of: another measure than the one asked about.
-OPPOSITES = tuple(
-    tuple(pair.split()) for pair in (
-        "进口 出口", "增长 下降", "最高 最低", "上半年 下半年", "今年 去年", "男 女", "增加 减少", "第一 第二", "开工 竣工", "城镇 农村", "首次 末次",
-        "最大 最小", "投资 贷款", "收入 支出", "省级 市级", "国家级 省级", "上午 下午", "春季 秋季", "东部 西部", "成立 撤销", "学生 老师", "利润 亏损",
-    )
-)
-
-
-def opposed(question: str, said: str) -> bool:
-    """Whether ``said`` tells of the opposite of what ``question`` asks about, and not of that itself."""
-    question, said = (fold(text).replace("进出口", "") for text in (question, said))
-    return any(
-        mine in question and theirs not in question and theirs in said and mine not in said for a, b in OPPOSITES for mine, theirs in ((a, b), (b, a))
-    )
-
-
 _COUNT = re.compile("多少|几(?!乎|率|何)|多[大长高宽重]")
 _WHEN = re.compile("什么时候|啥时候|何时|哪天|哪一?年|哪个?月|几月|几号|几点")
 _FIGURE = re.compile("[0-9零一二三四五六七八九十百千万亿两半]")
@@ -145,15 +112,14 @@ def unfit(question: str, answer: str) -> bool:
 def features(question: str, span: Span, document: Document) -> tuple[float, ...]:
     """What speaks for and against ``span``: the reader's odds against "no answer" and its log-probability (both held to ±8), the search
     score; the question's coverage by passage and by proving sentence, each with title and heading, what the document never says;
-    another time, the opposite measure, the wrong kind of answer; a place that the document does not name."""
+    another time, the wrong kind of answer."""
     passage = span.hit.passage
     a, b = proving_span(document.text, span.start, span.end, passage.start, passage.end)
     said, around = document.text[a:b], (passage.title, passage.heading)
     return (
         max(-8.0, min(8.0, span.odds)), max(-8.0, span.score), span.hit.score,
         coverage(question, passage.text, *around), coverage(question, said, *around), unheard(question, passage, document),
-        float(clash(question, said, document)), float(opposed(question, said)), float(unfit(question, document.text[span.start : span.end])),
-        float(stranger(question, passage, document)),
+        float(clash(question, said, document)), float(unfit(question, document.text[span.start : span.end])),
     )
 
 
@@ -163,7 +129,7 @@ class Calibration:
     for yes and no, with the size of the verdict's odds after the features."""
 
     dense: float = 0.35
-    weights: tuple[float, ...] = (-2.0, 0.35, 0.1, 1.0, 1.0, 1.0, -1.0, -1.0, -0.5, -0.5, -0.5)
+    weights: tuple[float, ...] = (-2.0, 0.35, 0.1, 1.0, 1.0, 1.0, -1.0, -1.0, -0.5)
     threshold: float = 0.35
     verdict: tuple[float, ...] = ()
 

@@ -22,9 +22,13 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForSeq2SeqLM, BertConfig, BertModel, PreTrainedConfig, PreTrainedModel
 from transformers.utils.generic import ModelOutput
 
-from qa.reading import QUESTION, QUESTION_LIMIT
+from index.packed import PackedDecoder
+from qa.reading import QUESTION, QUESTION_LIMIT, QUESTION_TYPES, TYPES
 
 ALIKE = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.99)  # cosines that part the levels of likeness to the question's words
+
+NEAR = 16  # characters that every answer is read for; longer ones are read on where they are likely
+UNLIKELY = 9.0  # how far below the likeliest beginning, as a logarithm, nothing is looked for
 
 
 class CopyConfig(PreTrainedConfig):
@@ -41,7 +45,7 @@ class CopyConfig(PreTrainedConfig):
     num_attention_heads: int = 12
     intermediate_size: int = 1536
     max_position_embeddings: int = 512
-    match_types: int = 6
+    match_types: int = TYPES
     words: int = 0
     word_size: int = 96
     verdict: bool = False
@@ -61,6 +65,11 @@ class CopyConfig(PreTrainedConfig):
         # On a CPU, at these lengths, eager attention trains 1.4 times as fast as sdpa; what is served has its own (index/packed.py).
         config._attn_implementation = "sdpa" if torch.cuda.is_available() else "eager"
         return config
+
+
+def is_question(token_type_ids: Tensor) -> Tensor:
+    """Which tokens are the question's (or the special ones around it), as a bool tensor of the same shape."""
+    return (token_type_ids == QUESTION) | ((token_type_ids >= int(QUESTION_TYPES[1])) & (token_type_ids <= int(QUESTION_TYPES[-1])))
 
 
 @dataclass(frozen=True)
@@ -101,7 +110,7 @@ class CopyModel(PreTrainedModel):
             # int8, row 0 for "no word": directions are all that is used of them.
             self.register_buffer("words", torch.zeros(config.words + 1, config.word_size, dtype=torch.int8))
             self.word = nn.Linear(2 * config.word_size, d, bias=False)
-            self.alike = nn.Embedding(len(ALIKE) + 2, d)
+            self.alike, self.met = nn.Embedding(len(ALIKE) + 2, d), nn.Embedding(len(ALIKE) + 2, d)
         self.begin = nn.Parameter(torch.zeros(d))
         self.previous = nn.Linear(d, d)
         self.query, self.key = nn.Linear(d, d), nn.Linear(d, d)
@@ -127,33 +136,49 @@ class CopyModel(PreTrainedModel):
         return self.encoder(inputs_embeds=inputs, attention_mask=attention_mask, token_type_ids=token_type_ids).last_hidden_state
 
     def word_features(self, words: Tensor, token_type_ids: Tensor) -> Tensor:
-        """What each character's two words mean, and how near the nearer one comes to any word of the question (DrQA's soft match)."""
+        """What each character's two words mean, and how near the nearer one comes to any word of the question (DrQA's soft match); for
+        the question's own characters, to any word outside it: what nothing comes near to is not told of here."""
         vectors = F.normalize(self.words[words].to(self.word.weight.dtype), dim=-1)
         pair = torch.cat([vectors, F.pad(vectors, (0, 0, 1, 0))[:, :-1]], -1)
-        known = words > 0
-        asked = (known & (token_type_ids == QUESTION))[:, : QUESTION_LIMIT + 2]
-        near = vectors @ vectors[:, : asked.shape[1]].transpose(1, 2)
-        near = near.masked_fill(~asked[:, None], -1).amax(-1).masked_fill(~known, -2)
-        near = torch.maximum(near, F.pad(near, (1, 0), value=-2)[:, :-1])
-        level = torch.bucketize(near.float(), torch.tensor(ALIKE, device=near.device)) + 1
-        level = level.masked_fill((near < -1.5) | (token_type_ids == QUESTION), 0)
-        return self.word(pair) + self.alike(level)
+        known, question = words > 0, is_question(token_type_ids)
+        asked = slice(0, QUESTION_LIMIT + 2)
+        near = vectors @ vectors[:, asked].transpose(1, 2)
+        told = near.masked_fill(~(known & question)[:, None, asked], -1).amax(-1)
+        met = near.masked_fill(~(known & ~question)[:, :, None], -1).amax(1)
+        features = self.word(pair) + self.alike(self._level(told, known) * ~question)
+        features[:, asked] += self.met(self._level(met, known[:, asked]) * question[:, asked])
+        return features
 
-    def decode(self, hidden: Tensor, attention_mask: Tensor, starts: Tensor, steps: int) -> Tensor:
-        """Decoder states ``(batch, 1 + steps, hidden)``: the first decides where to begin, number ``t`` whether
-        the answer goes on after its ``t``-th character, for answers that begin at ``starts`` ``(batch,)``."""
-        begin = self.begin.to(hidden.dtype).expand(len(hidden), 1, -1)
+    @staticmethod
+    def _level(near: Tensor, known: Tensor) -> Tensor:
+        """The level, from 1, of the nearer of a character's two words, by cosines ``near`` ``(batch, n)``; 0 where neither is known."""
+        near = near.masked_fill(~known, -2)
+        near = torch.maximum(near, F.pad(near, (1, 0), value=-2)[:, :-1])
+        return (torch.bucketize(near.float(), torch.tensor(ALIKE, device=near.device)) + 1).masked_fill(near < -1.5, 0)
+
+    def decode(self, hidden: Tensor, attention_mask: Tensor, starts: Tensor, steps: int, rows: Tensor | None = None) -> Tensor:
+        """Decoder states ``(n, 1 + steps, hidden)``: the first decides where to begin, number ``t`` whether the answer goes on
+        after its ``t``-th character, for answers that begin at ``starts`` ``(n,)`` of source ``rows`` ``(n,)``, or of one row each."""
+        begin = self.begin.to(hidden.dtype).expand(len(starts), 1, -1)
         if steps:
             at = (starts[:, None] + torch.arange(steps, device=starts.device)).clamp(max=hidden.shape[1] - 1)
-            copied = self.previous(hidden.gather(1, at[..., None].expand(-1, -1, hidden.shape[2])))
-            begin = torch.cat([begin, copied.to(begin.dtype)], 1)
+            # The gradient of gather is the faster one.
+            copied = hidden.gather(1, at[..., None].expand(-1, -1, hidden.shape[2])) if rows is None else hidden[rows[:, None], at]
+            begin = torch.cat([begin, self.previous(copied).to(begin.dtype)], 1)
+        if isinstance(self.decoder, PackedDecoder):
+            return self.decoder(begin, hidden, attention_mask, torch.arange(len(hidden)) if rows is None else rows)
+        if rows is not None:
+            hidden, attention_mask = hidden[rows], attention_mask[rows]
         return self.decoder(
             inputs_embeds=begin, encoder_hidden_states=hidden, encoder_attention_mask=attention_mask, use_cache=False
         ).last_hidden_state
 
     def start_logits(self, first: Tensor, hidden: Tensor, copyable: Tensor) -> Tensor:
         """``(batch, source + 1)`` float32, the last column "no answer"; positions outside ``copyable`` get -1e4."""
-        scores = (self.query(first).float()[:, None] * self.key(hidden).float()).sum(-1) / hidden.shape[2] ** 0.5  # bfloat16 sums are too coarse
+        asked = self.query(first)
+        # q·(Kh + b) = (qK)·h + q·b: the source is not multiplied by a matrix. bfloat16 sums are too coarse.
+        scores = (F.linear(asked, self.key.weight.t()).float()[:, None] * hidden.float()).sum(-1) + (asked.float() * self.key.bias).sum(-1, keepdim=True)
+        scores = scores / hidden.shape[2] ** 0.5
         return torch.cat([scores.masked_fill(~copyable, -1e4), self.none(first).float()], -1)
 
     def verdicts(self, first: Tensor, begun: Tensor) -> Tensor:
@@ -208,8 +233,7 @@ class CopyModel(PreTrainedModel):
         width = input_ids.shape[1]
         best = begin[:, :-1].flatten().topk(min(num_beams, int(copyable.sum())))
         rows, starts = best.indices // width, best.indices % width
-        states = self.decode(hidden[rows], attention_mask[rows], starts, steps)
-        go_on = self.go_on(states[:, 1:])[..., 0].float()
+        go_on = self._continuing(hidden, attention_mask, best.values, starts, steps, rows)
         at = starts[:, None] + torch.arange(steps, device=starts.device)
         inside = (at < width) & copyable[rows].gather(1, at.clamp(max=width - 1))
         scores = best.values[:, None] + F.logsigmoid(-go_on) + F.pad(F.logsigmoid(go_on).cumsum(-1)[:, :-1], (1, 0))
@@ -222,6 +246,18 @@ class CopyModel(PreTrainedModel):
         for i, (row, start, end) in enumerate(zip(rows.tolist(), starts.tolist(), ends.tolist(), strict=True)):
             sequences[i, : end - start] = input_ids[row, start:end]
         return SpanOutput(sequences=sequences, sequences_scores=top.values, rows=rows, starts=starts, ends=ends, none=begin[:, -1], yes=yes)
+
+    def _continuing(self, hidden: Tensor, attention_mask: Tensor, begun: Tensor, starts: Tensor, steps: int, rows: Tensor) -> Tensor:
+        """``(n, steps)`` logits of going on after each character. Only beginnings whose answer may be long, by the log-probability ``begun``
+        of beginning there and of going on so far, are read to the end; the others end for certain."""
+        near = min(NEAR, steps)
+        found = torch.full((len(starts), steps), -30.0, device=hidden.device)
+        found[:, :near] = self.go_on(self.decode(hidden, attention_mask, starts, near, rows)[:, 1:])[..., 0].float()
+        alive = begun + F.logsigmoid(found[:, :near]).sum(-1)
+        far = (alive > begun.max() - UNLIKELY).nonzero()[:, 0]
+        if near < steps and len(far):
+            found[far] = self.go_on(self.decode(hidden, attention_mask, starts[far], steps, rows[far])[:, 1:])[..., 0].float()
+        return found
 
 
 AutoConfig.register("judian-copy", CopyConfig, exist_ok=True)

@@ -13,8 +13,11 @@ import torch
 from index.text import fold
 
 PAD, UNK, CLS, SEP = 0, 1, 2, 3
-# token_type_ids: how far a passage character matches the question, and which part a token is of.
+# token_type_ids: which part a token is of, and how long a run of the other side it stands in (of the question for the passage and the title,
+# of passage and title for the question): none, one character, two, three or more.
 PLAIN, CHARACTER, BIGRAM, TRIGRAM, QUESTION, TITLE = range(6)
+QUESTION_TYPES, TITLE_TYPES = np.array([QUESTION, 6, 7, 8]), np.array([TITLE, 9, 10, 11])
+TYPES = 12
 QUESTION_LIMIT, TITLE_LIMIT = 72, 24
 ANSWER_LIMIT = 16  # longer answers do not go with the next question
 PAIRS = "pairs.txt"
@@ -22,7 +25,7 @@ _COMMON = set("的是了在和有为?,。、“”:;()！!什么多少哪几谁�
 
 
 def match_types(question: str, passage: str) -> list[int]:
-    """For each passage character, the longest run of the question it stands in: none, one, two, three or more.
+    """For each passage character, the longest run of the question it stands in: none, one, two, three or more. Either may be the question.
 
     Both texts folded; single common characters do not count.
     """
@@ -95,7 +98,9 @@ class Formatter:
         row = [*head, *(look(c, UNK) for c in passage), SEP]
         ids[: len(row)] = row
         types[: len(question) + 2] = QUESTION
+        types[1 : len(question) + 1] = QUESTION_TYPES[match_types(f"{title}\n{passage}", question)]
         types[len(question) + 2 : offset] = TITLE
+        types[len(question) + 2 : offset - 1] = TITLE_TYPES[match_types(question, title)]
         types[offset : offset + len(passage)] = match_types(question, passage)
         words = np.zeros(size, np.int64)
         if self.pairs:

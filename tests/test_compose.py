@@ -149,7 +149,7 @@ def test_no_answer_ever_holds_anything_but_quotes_and_connectors(texts, question
         def search(self, question, scope=None):
             return tuple(dict.fromkeys(span.hit for span in spans))
 
-    verdict = (data.draw(st.floats(-1, 4)),) + (0.0,) * 11
+    verdict = (data.draw(st.floats(-1, 4)),) + (0.0,) * 9
     assistant = Assistant(Store(), Search(), Reader(spans), Calibration(verdict=verdict), threshold=data.draw(st.floats(0, 0.6)))
     answer = assistant.ask(question)
     assert answer.refused == (not answer.citations)

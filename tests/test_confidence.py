@@ -1,6 +1,6 @@
 from index.types import Document, Hit, Passage
 from qa.answerer import Span
-from qa.confidence import Calibration, contradicted, coverage, opposed, stranger, unfit, unheard
+from qa.confidence import Calibration, contradicted, coverage, unfit, unheard
 
 TEXT = "2021年，南昌综保区进出口总额突破210亿元。九江共青城高新区建设加快。全国综保区排名第40位。"
 DOCUMENT = Document("d.txt", "题", TEXT, "d.txt", {"date": "2022-01-17"})
@@ -36,13 +36,6 @@ def test_named_ones_and_synonyms_do_not():
         assert not contradicted(question, PASSAGE, DOCUMENT), question
 
 
-def test_a_place_that_the_document_never_names_is_a_stranger():
-    for question in ("赣州市的进出口是多少", "龙南县在哪", "江苏省有几个综保区"):
-        assert stranger(question, PASSAGE, DOCUMENT), question
-    for question in ("南昌市综保区进出口", "九江市在哪", "哪些城市参加", "这个县有多少人", "各县市区怎么做", "在市里办吗", "全省排第几", "上市了吗", "农村居民", "小区门口", "社区有几个"):
-        assert not stranger(question, PASSAGE, DOCUMENT), question
-
-
 def test_coverage_counts_what_is_asked_about():
     assert coverage("南昌综保区2021年进出口总额是多少？", TEXT) > 0.7
     assert coverage("红烧肉怎么做好吃", TEXT) == 0.0 == coverage("😀", TEXT)
@@ -70,9 +63,7 @@ def best(calibration, question, spans, documents):
     return calibration.ranked(question, spans, documents)[0][1]
 
 
-def test_the_opposite_and_the_wrong_kind_of_answer_are_seen():
-    assert opposed("去年出口了多少？", "全年进口10亿元。") and not opposed("去年出口了多少？", "进口10亿元，出口20亿元。")
-    assert not opposed("进出口总额", "出口10亿元") and not opposed("总额多少", "出口10亿元")
+def test_the_wrong_kind_of_answer_is_seen():
     assert unfit("有多少家企业？", "重点企业") and not unfit("有多少家企业？", "三百多家")
     assert unfit("签约了多少项目？", "419亿元") and not unfit("签约了多少项目？", "18个")
     assert unfit("什么时候投产？", "吉利") and not unfit("什么时候投产？", "８月底") and not unfit("为什么投产？", "吉利")

@@ -1,12 +1,29 @@
 """The copy model on tiny shapes: exact search, gradients, disk."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 from transformers import AutoConfig, AutoModelForSeq2SeqLM
 
-from qa.copy_model import ALIKE
-from qa.reading import BIGRAM, CHARACTER, PLAIN, QUESTION, QUESTION_LIMIT, TITLE, TRIGRAM, Formatter, fitted, match_types
+from qa import copy_model
+from qa.copy_model import ALIKE, is_question
+from qa.reading import (
+    BIGRAM,
+    CHARACTER,
+    PLAIN,
+    QUESTION,
+    QUESTION_LIMIT,
+    QUESTION_TYPES,
+    TITLE,
+    TITLE_TYPES,
+    TRIGRAM,
+    TYPES,
+    Formatter,
+    fitted,
+    match_types,
+)
 
 CHARACTERS = "甲乙丙丁戊己庚辛多少个0123456789,。"
 VOCABULARY = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, **{c: i + 5 for i, c in enumerate(CHARACTERS)}}
@@ -17,6 +34,15 @@ def test_formatting_marks_matches_and_keeps_offsets():
     assert [ids[offset + i] for i in range(9)] == [VOCABULARY[c] for c in "丁甲乙丙戊甲乙己甲"]
     assert list(types[offset : offset + 9]) == [PLAIN, TRIGRAM, TRIGRAM, TRIGRAM, PLAIN, BIGRAM, BIGRAM, PLAIN, CHARACTER]
     assert types[0] == QUESTION and types[offset - 1] == TITLE and ids[offset + 9] == VOCABULARY["[SEP]"]
+
+
+def test_formatting_marks_what_of_the_question_is_told_of():
+    """甲乙丙 stands in the passage, 庚辛 in the title, 戊 nowhere."""
+    _, types, _, offset = Formatter(VOCABULARY).encode("甲乙丙庚辛戊", "丁庚辛", "己甲乙丙己", 32)
+    _, _, two, three = QUESTION_TYPES
+    assert list(types[:8]) == [QUESTION, three, three, three, two, two, QUESTION, QUESTION]
+    assert list(types[8:12]) == [TITLE, TITLE_TYPES[2], TITLE_TYPES[2], TITLE] and types[offset] == PLAIN
+    assert is_question(torch.from_numpy(types)).tolist() == [True] * 8 + [False] * 24
 
 
 def test_common_characters_alone_do_not_match():
@@ -44,6 +70,22 @@ def test_generate_agrees_with_scoring_every_span(tiny):
     assert out.sequences[0, : e - s].tolist() == batch["input_ids"][int(out.rows[0]), s:e].tolist()
 
 
+def test_short_answers_are_scored_alike_when_long_ones_are_read_apart(tiny, monkeypatch):
+    """``tiny`` reads answers of up to eight characters: in two goes, of which the second is never, sometimes or always taken."""
+    batch, _ = Formatter(VOCABULARY).batch([("甲多少", "", "乙丙1234。戊己庚辛"), ("甲多少", "题", "戊己567")], 32)
+
+    def scores(near: int, unlikely: float) -> dict[tuple[int, int, int], float]:
+        monkeypatch.setattr(copy_model, "NEAR", near)
+        monkeypatch.setattr(copy_model, "UNLIKELY", unlikely)
+        out = tiny.generate(**batch, num_beams=100, num_return_sequences=1000)
+        return {(r, s, e): v for r, s, e, v in zip(out.rows.tolist(), out.starts.tolist(), out.ends.tolist(), out.sequences_scores.tolist(), strict=True)}
+
+    whole, apart, cut = scores(16, 9), scores(3, 99), scores(3, -99)
+    assert whole == pytest.approx(apart, abs=1e-4) and whole.keys() == cut.keys()
+    assert all(cut[key] == pytest.approx(whole[key], abs=1e-4) if key[2] - key[1] <= 3 else key[2] - key[1] == 4 or cut[key] < -20 for key in whole)
+    assert any(key[2] - key[1] > 4 for key in whole)
+
+
 def test_generate_never_leaves_the_passage(tiny):
     batch, offsets = Formatter(VOCABULARY).batch([("12345", "678", "甲乙")], 32)
     out = tiny.generate(**batch, num_beams=50, num_return_sequences=50)
@@ -67,8 +109,26 @@ def test_word_features_grade_likeness_to_the_question(tiny):
     with torch.no_grad():
         worded.alike.weight[:] = torch.arange(len(worded.alike.weight))[:, None]
         levels = worded.word_features(batch["words"], batch["token_type_ids"])[0, offsets[0] : offsets[0] + 8, 0].tolist()
-    near = 1 + sum(edge < 0.75 for edge in ALIKE)
-    assert levels == [near, near, 0, 1, 1, 0, len(ALIKE) + 1, len(ALIKE) + 1]
+        near = 1 + sum(edge < 0.75 for edge in ALIKE)
+        assert levels == [near, near, 0, 1, 1, 0, len(ALIKE) + 1, len(ALIKE) + 1]
+        worded.alike.weight[:], worded.met.weight[:] = 0, torch.arange(len(worded.met.weight))[:, None]
+        batch, _ = formatter.batch([("甲乙戊己", "", "丙丁辛辛")], 32)
+        levels = worded.word_features(batch["words"], batch["token_type_ids"])[0, :, 0].tolist()
+        less = 1 + sum(edge < 0.66 for edge in ALIKE)
+        assert levels == [0, near, near, less, less] + [0] * 27  # 丙丁 is nearer to 甲乙 than to 戊己
+
+
+def test_weights_of_before_say_the_same_with_more_types(tiny):
+    from qa.copy_model import CopyConfig, CopyModel
+    from train.answerer import with_types
+
+    old = CopyModel(CopyConfig(**{**tiny.config.to_dict(), "match_types": 6})).eval()
+    new = with_types(copy.deepcopy(old)).eval()
+    batch, _ = Formatter(VOCABULARY).batch([("甲乙多少", "甲", "乙丙1234。")], 32)
+    types = batch["token_type_ids"]
+    before = torch.where(is_question(types), QUESTION, torch.where(types >= int(TITLE_TYPES[1]), TITLE, types))
+    assert new.config.match_types == TYPES and not torch.equal(types, before)
+    torch.testing.assert_close(new.encode(batch["input_ids"], batch["attention_mask"], types), old.encode(batch["input_ids"], batch["attention_mask"], before))
 
 
 def test_learns_to_copy_and_to_stay_silent(tiny):

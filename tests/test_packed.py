@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from index.packed import Int8Linear, native_int8, pack, round_linears
+from index.packed import Int8Linear, PackedDecoder, native_int8, pack
 from qa.copy_model import CopyModel
 from qa.reading import Formatter
 from tests.test_copy_model import VOCABULARY
@@ -17,8 +17,7 @@ ROWS = [("甲多少", "", "乙丙1234。"), ("甲多少", "题", "戊己567,丁�
 def both(tiny: CopyModel, int8: bool):
     packed = copy.deepcopy(tiny)
     pack(packed.encoder, int8)
-    if int8:
-        round_linears(packed.decoder)
+    packed.decoder = PackedDecoder(packed.decoder, int8)
     batch, _ = Formatter(VOCABULARY).batch(ROWS, 32)
     return batch, tiny.generate(**batch, num_beams=60, num_return_sequences=60), packed.generate(**batch, num_beams=60, num_return_sequences=60)
 

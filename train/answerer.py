@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 from transformers import AutoTokenizer, BertModel
 
 from qa.copy_model import CopyConfig, CopyModel
-from qa.reading import PAIRS, Formatter
+from qa.reading import PAIRS, QUESTION, QUESTION_TYPES, TITLE, TITLE_TYPES, TYPES, Formatter
 from train import data as sets
 from train.body import character_tokenizer, chinese_body
 from train.leaks import refuse_leaks
@@ -62,8 +62,25 @@ def with_words(model: CopyModel, table: np.ndarray) -> CopyModel:
     new = CopyModel(model.config)
     new.load_state_dict(model.state_dict(), strict=False)
     new.words[1:] = torch.from_numpy(np.clip(np.round(table / np.abs(table).max(1, keepdims=True) * 127), -127, 127)).to(torch.int8)
-    torch.nn.init.zeros_(new.word.weight)
-    torch.nn.init.zeros_(new.alike.weight)
+    for layer in (new.word, new.alike, new.met):
+        torch.nn.init.zeros_(layer.weight)
+    return new
+
+
+def with_types(model: CopyModel) -> CopyModel:
+    """``model`` with the types of :mod:`qa.reading` where it was trained with fewer; it says what it said before, until it learns to use them."""
+    if model.config.match_types == TYPES:
+        return model
+    state = model.state_dict()
+    name = "encoder.embeddings.token_type_embeddings.weight"
+    rows = torch.arange(TYPES)
+    rows[QUESTION_TYPES], rows[TITLE_TYPES] = QUESTION, TITLE
+    state[name] = state[name][rows]
+    model.config.match_types = TYPES
+    new = CopyModel(model.config)
+    new.load_state_dict(state)
+    if model.config.words:
+        torch.nn.init.zeros_(new.met.weight)
     return new
 
 
@@ -133,7 +150,7 @@ def main() -> None:
     if args.words:
         formatter = Formatter.load(args.words, tokenizer.get_vocab())
         model = with_words(model, np.load(args.words / "vectors.npy"))
-    model = with_verdict(model)
+    model = with_types(with_verdict(model))
     model.config.followups = True  # they are among the rows
     torch.nn.Module.to(model, DEVICE).train()
     for module in model.modules():
