@@ -23,7 +23,7 @@ from transformers import AutoConfig, AutoModelForSeq2SeqLM, BertConfig, BertMode
 from transformers.utils.generic import ModelOutput
 
 from index.packed import PackedDecoder
-from qa.reading import QUESTION, QUESTION_LIMIT, QUESTION_TYPES, TYPES
+from qa.reading import QUESTION, QUESTION_TYPES, TYPES
 
 ALIKE = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.99)  # cosines that part the levels of likeness to the question's words
 
@@ -141,7 +141,7 @@ class CopyModel(PreTrainedModel):
         vectors = F.normalize(self.words[words].to(self.word.weight.dtype), dim=-1)
         pair = torch.cat([vectors, F.pad(vectors, (0, 0, 1, 0))[:, :-1]], -1)
         known, question = words > 0, is_question(token_type_ids)
-        asked = slice(0, QUESTION_LIMIT + 2)
+        asked = slice(0, int(question.sum(1).max()))  # questions stand first
         near = vectors @ vectors[:, asked].transpose(1, 2)
         told = near.masked_fill(~(known & question)[:, None, asked], -1).amax(-1)
         met = near.masked_fill(~(known & ~question)[:, :, None], -1).amax(1)
