@@ -30,13 +30,15 @@ class FakeAssistant(Assistant):
         self.documents, self.reply = {d.id: d for d in documents}, reply
         self.heard: list[tuple[str, Sequence[tuple[str, str]]]] = []
         self.rewrites: list[bool] = []
+        self.completed: list[bool] = []
 
     def document(self, doc_id: str) -> Document:
         return self.documents[doc_id]
 
-    def stream(self, question: str, history: Sequence[tuple[str, str]] = (), rewrite: bool = True) -> Generator[str, None, Answer]:
+    def stream(self, question: str, history: Sequence[tuple[str, str]] = (), rewrite: bool = True, complete: bool = False) -> Generator[str, None, Answer]:
         self.heard.append((question, history))
         self.rewrites.append(rewrite)
+        self.completed.append(complete)
         if isinstance(self.reply, Exception):
             raise self.reply
         yield self.reply.text[:2]
@@ -189,9 +191,10 @@ def test_a_turn_grows_from_searching_to_its_answer():
 
 def test_history_holds_earlier_answers_and_no_complaints():
     answer, assistant = case()
-    earlier = [app.Turn("坏", note=""), *[app.Turn(f"问{n}", answer=replace(answer, question=f"问{n}")) for n in range(9)]]
+    earlier = [app.Turn("坏", note=""), *[app.Turn(f"问{n}", answer=replace(answer, question=f"问{n}", rewritten=f"全问{n}")) for n in range(9)]]
     list(app.converse(assistant, "那增长呢？", earlier))
-    assert assistant.heard == [("那增长呢？", [(f"问{n}", SPAN) for n in range(9 - app.HISTORY, 9)])]
+    assert assistant.heard == [("那增长呢？", [(f"全问{n}", SPAN) for n in range(9 - app.HISTORY, 9)])]  # as they were searched
+    assert assistant.completed == [True]
 
 
 def test_a_refused_question_says_why_and_a_failure_says_little(caplog):

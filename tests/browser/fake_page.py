@@ -22,7 +22,7 @@ class HostileAssistant(Assistant):
     def document(self, doc_id: str) -> Document:
         return Document(EVIL, EVIL, f"前{EVIL}。{EVIL}后", EVIL, {"date": EVIL})
 
-    def stream(self, question: str, history: Sequence[tuple[str, str]] = (), rewrite: bool = True) -> Generator[str, None, Answer]:
+    def stream(self, question: str, history: Sequence[tuple[str, str]] = (), rewrite: bool = True, complete: bool = False) -> Generator[str, None, Answer]:
         if question == "崩溃":
             raise RuntimeError("a secret of the server")
         if question == "太长":
