@@ -131,17 +131,14 @@ class PackedEncoder(nn.Module):
     @torch.no_grad()
     def forward(self, hidden_states: Tensor, attention_mask: Tensor | None = None, **_: object) -> Output:
         """``hidden_states`` ``(batch, source, hidden)``; ``attention_mask`` ``(batch, 1, source, source)``, true or zero where it is looked at."""
-        filled = torch.ones(hidden_states.shape[:2], dtype=torch.bool) if attention_mask is None else self._filled(attention_mask[:, 0, 0])
+        seen = torch.ones(hidden_states.shape[:2], dtype=torch.bool) if attention_mask is None else attention_mask[:, 0, 0]
+        filled = seen if seen.dtype == torch.bool else seen == 0
         x, lengths = hidden_states[filled], filled.sum(1).tolist()
         for layer in self.layers:
             x = layer(x, lengths)
         states = torch.zeros_like(hidden_states)
         states[filled] = x
         return Output(last_hidden_state=states)
-
-    @staticmethod
-    def _filled(mask: Tensor) -> Tensor:
-        return mask if mask.dtype == torch.bool else mask == 0
 
 
 class PackedDecoder(nn.Module):

@@ -23,9 +23,9 @@ from qa.dates import clash, named_years, years
 from qa.measures import mismatched
 
 _PLACES = "省|市|县|区|镇|乡|村|街道"
-# A zone or a county, city, town … by name: the two characters before the word …
+# A zone by name: the two characters before the word …
 _ZONE = re.compile(rf"([\u4e00-\u9fff]{{2}})(?:{_PLACES})?(综保区|经开区|高新区|开发区|自贸区|保税区)")
-# … unless they name none: 几个开发区, 国家高新区, 位于经开区, 目前综保区; 哪些城市, 各县, 乡镇.
+# … unless they name none: 几个开发区, 国家高新区, 位于经开区, 目前综保区.
 _NO_NAME = re.compile(
     "^[在是和与及到为对从向由把被让给于往了请问有该这那哪此各每某全几两整前去今明其当所个]|[国省市县区个几些么家哪此的在有于前年级座类批多少和与及问合术业济"
     "否考到入进展是名一二两三四五六七八九十节目地本当同别他它位]$|^(?:落户|入驻|进驻|建设|支持|推动|管理|打造|优化|设立|集聚|参观|投资|服务|高新)$"

@@ -55,9 +55,15 @@ def named_years(text: str) -> frozenset[int]:
     return frozenset(found)
 
 
+@lru_cache(maxsize=512)  # a document's whole text is asked for with every span
+def _planned(text: str) -> frozenset[int]:
+    """The years of the five-year plans that ``text`` names."""
+    return frozenset(year for plan, first in _PLANS.items() if plan in text for year in range(first, first + 5))
+
+
 def years(text: str, document: Document) -> set[int]:
     """The years that ``text`` names (:func:`named_years`) or means by a five-year plan, 今年 and its like among them where the document is dated."""
-    found = set(named_years(text)).union(*(range(first, first + 5) for plan, first in _PLANS.items() if plan in text))
+    found = set(named_years(text) | _planned(text))
     if date := published(document):
         found |= {date[0] + shift for shift in _shifts(text)}
     return found
