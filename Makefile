@@ -38,7 +38,7 @@ leaks: $(VENV)/.ready-dev
 TRAIN = LD_PRELOAD="$(wildcard /usr/lib/*/libtcmalloc_minimal.so.4)" $(VENV)/bin/python -m
 RUNS ?= runs
 
-# Both from MiniLM's body: the answerer's shipped weights took this time in legs (train/LOG.md, A1 to A7), the embedder's were E1's, with the pairs of then.
+# From MiniLM's body; the shipped weights took this time in legs (train/LOG.md, A1 to A10).
 train-answerer: $(VENV)/.ready-dev
 	test -f $(RUNS)/words/vectors.npy || $(TRAIN) train.words --data "$(DATA)" --out $(RUNS)/words
 	$(TRAIN) train.answerer --data "$(DATA)" --out models/answerer --run $(RUNS)/answerer --words $(RUNS)/words --minutes 400 --asked 1.6 --lengths 192:0.5,288:0.9,384:1
@@ -46,7 +46,7 @@ train-answerer: $(VENV)/.ready-dev
 	$(MAKE) calibrate
 
 train-embedder: $(VENV)/.ready-dev
-	$(TRAIN) train.embedder --data "$(DATA)" --out models/embedder --run $(RUNS)/embedder --layers 6 --minutes 15 --lr 6e-4 --body-lr 0.3 --lengths 128,128,128,288
+	$(TRAIN) train.embedder --data "$(DATA)" --out models/embedder --run $(RUNS)/embedder --minutes 14
 	$(MAKE) calibrate
 
 calibrate: $(VENV)/.ready-dev

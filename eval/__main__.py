@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     reader.add_argument("--noise", type=float, default=0.0, help="RGB: the share of noise among five passages; 1: nothing but noise (default: 0)")
     reader.add_argument("--baseline", choices=("first", "overlap"), help="in place of a model: the first sentence, or the one most like the question")
     reader.set_defaults(do=_reader)
-    retrieval = commands.add_parser("retrieval", help="search each question of such a file over all its contexts: dense, lexical and fused")
+    retrieval = commands.add_parser("retrieval", help="search each question of such a file over all its contexts: dense, lexical, fused and reranked")
     retrieval.add_argument("--distractors", type=Path, help="more articles to search: one a line, title<TAB>text, may be .zst")
     retrieval.add_argument("--dense-share", type=float, help="the vectors' share in fused search (default: the shipped one)")
     retrieval.add_argument("--embedder", help="a sentence-transformers model in place of the shipped one")

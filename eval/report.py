@@ -45,7 +45,7 @@ _TYPES = {
 }
 _SECTIONS = {
     "overall": ("总体", "Overall"), "by_type": ("按题型", "By type"), "by_document": ("按文档", "By document"),
-    "differences": ("融合检索与其他相比", "Fused search against the others"), "search_seconds": ("每次检索的秒数", "Seconds a search"),
+    "differences": ("各种检索相比", "One search against another"), "search_seconds": ("每次检索的秒数", "Seconds a search"),
 }
 _FACTS = {
     "gold": ("题库", "Gold"), "benchmark": ("基准", "Benchmark"),
@@ -57,8 +57,8 @@ _FACTS = {
 _DECIDING = {
     "right": (("答对", "Right"), ("答错", "Wrong")), "exact": (("一致", "Exact"), ("不一致", "Not exact")), "rgb": (("答对", "Right"), ("答错", "Wrong")),
     "refused_right": (("判断对", "Decided right"), ("判断错", "Decided wrong")),
-    "fused:recall@5": (("前五找到", "Found in five"), ("前五没有", "Not in five")),
-    "fused:context_recall@5": (("前五找到原文", "Context in five"), ("前五没有原文", "No context in five")),
+    "reranked:recall@5": (("前五找到", "Found in five"), ("前五没有", "Not in five")),
+    "reranked:context_recall@5": (("前五找到原文", "Context in five"), ("前五没有原文", "No context in five")),
 }
 
 
@@ -191,11 +191,11 @@ def _cell(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tiles(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The headline: the key metrics of all questions, of the fused search where there are several systems."""
+    """The headline: the key metrics of all questions, of the search that the product uses where there are several systems."""
     found = list(_groups(metrics.get("overall")))
     if not found:
         return []
-    name, group = next(((name, group) for name, group in found if "fused" in name), found[0])
+    name, group = next(((name, group) for name, group in found if "reranked" in name), found[0])
     tiles = []
     for metric in [metric for metric in _KEY if isinstance(group.get(metric), Mapping)][:7]:
         cell, (chinese, english) = _cell(group[metric]), _label(metric)

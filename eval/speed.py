@@ -5,7 +5,9 @@ Absolute times drift from machine to machine and from hour to hour; the ratios, 
 
 from __future__ import annotations
 
+import contextlib
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -13,9 +15,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from index.embed import DEFAULT, Embedder
+from index.embed import MODELS, Embedder
 from index.store import searchable
 from qa.assistant import READ, Assistant
+
+with contextlib.suppress(ImportError):  # not on Windows
+    import resource
 
 # BAAI/bge-small-zh-v1.5 as its config.json has it: 24 million parameters.
 PEER: dict[str, Any] = {
@@ -33,7 +38,7 @@ def peer_embedder(folder: Path) -> Embedder:
     torch.manual_seed(0)
     body = folder / "body"
     BertModel(BertConfig(**PEER), add_pooling_layer=False).save_pretrained(body)
-    AutoTokenizer.from_pretrained(DEFAULT).save_pretrained(body)
+    AutoTokenizer.from_pretrained(MODELS / "answerer").save_pretrained(body)
     model = SentenceTransformer(modules=[Transformer(str(body), max_seq_length=384), Pooling(PEER["hidden_size"], "cls"), Normalize()], device="cpu")
     model.save(str(folder / "model"), create_model_card=False)
     return Embedder(folder / "model")
@@ -45,12 +50,21 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
+def most_memory() -> int | None:
+    """The most bytes that this process has taken so far; None where the system does not tell."""
+    if "resource" not in globals():
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
 def measure(assistant: Assistant, questions: Sequence[str], rounds: int = 3, passages: int = 96) -> dict[str, Any]:
     """Embed ``passages`` of the assistant's documents by its embedder and by the peer in turns, ``rounds`` times; read the five passages found
     for each of ``questions``, and let the peer embed them right after.
 
-    ``rates`` are passages a second, ``ratio`` ours to the peer's round by round; times are in seconds, ``index_bytes`` of a thousand passages.
+    ``rates`` are passages a second, ``ratio`` ours to the peer's round by round; times are in seconds, ``index_bytes`` of a thousand passages,
+    ``memory_bytes`` the most that this process had taken before the peer came, models and index included.
     """
+    memory = most_memory()
     store, embedder, answerer = assistant.store, assistant.retriever.embedder, assistant.answerer
     chosen = (store.passages * (passages // len(store.passages) + 1))[:passages]
     texts = [searchable(p) for p in chosen]
@@ -75,7 +89,8 @@ def measure(assistant: Assistant, questions: Sequence[str], rounds: int = 3, pas
     return {
         "passages": passages, "characters": statistics.mean(map(len, texts)), "rates": rates,
         "ratio": [a / b for a, b in zip(rates["ours"], rates["peer"], strict=True)], "questions": len(questions), "search": searching,
-        "read": reading, "read_ratio": [a / b for a, b in zip(reading, embedding, strict=True)], "index_bytes": 1000 * size / len(store.passages),
+        "read": reading, "read_ratio": [a / b for a, b in zip(reading, embedding, strict=True)],
+        "index_bytes": 1000 * size / len(store.passages), "memory_bytes": memory,
     }
 
 
@@ -91,5 +106,7 @@ def lines(found: dict[str, Any]) -> list[str]:
         f"  passages a second {spread(found['rates']['ours'], '.1f')}, the peer's {spread(found['rates']['peer'], '.1f')}; ratio {spread(found['ratio'])}",
         f"{found['questions']} questions: search {statistics.median(found['search']) * 1000:.0f} ms, reading five passages {spread(read, '.0f')} ms",
         f"  reading takes {statistics.median(found['read_ratio']):.2f} of the time in which the peer embeds the same passages",
-        f"index: {found['index_bytes'] / 1e6:.2f} MB a thousand passages",
+        f"index: {found['index_bytes'] / 1e6:.2f} MB a thousand passages" + (
+            f"; memory before the peer came {found['memory_bytes'] / 1e6:.0f} MB" if found["memory_bytes"] else ""
+        ),
     ]

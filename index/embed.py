@@ -58,7 +58,8 @@ def fingerprint(folder: Path) -> str:
 
 
 class Embedder:
-    """``encode`` gives unit vectors; ``name`` tells two embedders apart, ``dim`` is the vectors' length.
+    """``encode`` gives unit vectors; ``name`` tells two embedders apart, ``dim`` is the vectors' length. A ``light`` one, as the shipped,
+    embeds hundreds of sentences while a question waits.
 
     ``model`` is a local folder or, with JUDIAN_ONLINE=1, a hub name. Raises ModelError.
     """
@@ -66,37 +67,42 @@ class Embedder:
     def __init__(self, model: str | Path | None = None):
         go_offline()
         from sentence_transformers import SentenceTransformer
+        from sentence_transformers.base.modules import Normalize
+
+        from index.static import CharacterPairs
 
         quiet()
         path = str(model or DEFAULT)
         try:
-            # The shipped weights are float16 on disk; a CPU computes in float32.
-            self._model = SentenceTransformer(path, device="cpu", model_kwargs={"dtype": "float32"}, local_files_only=not allow_network())
+            self.light = CharacterPairs.is_in(path)
+            if self.light:  # put together here: by its name alone the library would not trust code outside of its own
+                self._model = SentenceTransformer(modules=[CharacterPairs.load(path), Normalize()], device="cpu")
+            else:
+                self._model = SentenceTransformer(path, device="cpu", model_kwargs={"dtype": "float32"}, local_files_only=not allow_network())
         except Exception as error:  # the libraries raise many kinds
             raise model_error("embedder", path, error) from error
         self._model.eval()
-        if Path(path).resolve() == DEFAULT.resolve():
-            self._pack()
         self.dim = int(self._model.get_embedding_dimension() or 0)
         local = Path(path)
         self.name = f"{local.name if local.is_dir() else path}:{fingerprint(local)[:12] if local.is_dir() else 'hub'}"
 
-    def _pack(self) -> None:
-        """Make the shipped model faster; others stay as they are."""
-        from index.packed import native_int8, pack
-
-        pack(self._model[0].auto_model, int8=native_int8())  # type: ignore[arg-type]
-
-    def encode(self, texts: Sequence[str], progress: Callable[[int], None] | None = None, batch: int = 16) -> np.ndarray:
+    def encode(self, texts: Sequence[str], progress: Callable[[int], None] | None = None) -> np.ndarray:
         """``(len(texts), dim)`` float32, each row of length 1. ``progress(n)`` hears after every batch."""
         vectors = np.zeros((len(texts), self.dim), np.float32)
+        batch = 256 if self.light else 16  # a light one folds by itself
         # Longest first, so that a batch holds texts of one length and little padding.
         order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
         for at in range(0, len(order), batch):
             rows = order[at : at + batch]
-            vectors[rows] = self._model.encode(
-                [fold(texts[i]) for i in rows], batch_size=batch, convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False
-            )
+            chosen = [texts[i] if self.light else fold(texts[i]) for i in rows]
+            vectors[rows] = self._model.encode(chosen, batch_size=batch, convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False)
             if progress:
                 progress(len(rows))
         return vectors
+
+    def encode_spans(self, rows: Sequence[tuple[str, str, Sequence[tuple[int, int]]]]) -> np.ndarray:
+        """``(all spans, dim)`` unit vectors of the spans of each ``(lead, text, spans)``, the lead in front of each. Light embedders only."""
+        import torch
+
+        with torch.no_grad():
+            return self._model[0].spans(rows).numpy()  # type: ignore[operator]

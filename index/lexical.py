@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -13,6 +14,8 @@ import numpy as np
 
 from index.text import fold
 
+logger = logging.getLogger(__name__)
+SPARSE = 15  # characters a token; Chinese text has about half a one, English six
 SYNONYMS = Path(__file__).with_name("synonyms.txt")
 _TOKEN = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)|\d+(?:\.\d+)*|[a-z][a-z&'-]*|[\u3400-\u9fff]+|[^\s\w]|\w")
 _WORD = re.compile(r"[\w&]")
@@ -60,13 +63,23 @@ class LexicalIndex:
     def build(cls, texts: Sequence[str]) -> LexicalIndex:
         index = bm25s.BM25(k1=1.2, b=0.6)
         one: dict[str, str] = {}  # each token kept once: as its own string it would take 50 bytes a character of text
-        index.index([[one.setdefault(t, t) for t in tokens(text)] or ["∅"] for text in texts], show_progress=False)
+        found = [[one.setdefault(t, t) for t in tokens(text)] or ["∅"] for text in texts]
+        if sum(map(len, found)) * SPARSE < sum(map(len, texts)):
+            logger.warning("these texts hold hardly any words that a search could find (%d tokens in %d characters): is this text?",
+                           sum(map(len, found)), sum(map(len, texts)))
+        index.index(found, show_progress=False)
         return cls(index, len(texts))
 
     def scores(self, question: str) -> np.ndarray:
         """``(size,)`` float32, 0 where no token is shared."""
         known = [t for t in tokens(question) if t in self._index.vocab_dict]
         return np.asarray(self._index.get_scores(known), np.float32) if known else np.zeros(self.size, np.float32)
+
+    def rarity(self, words: Sequence[str]) -> np.ndarray:
+        """``(len(words),)`` inverse document frequencies, as BM25 weighs them; a token that no text holds is the rarest."""
+        ends, place = self._index.scores["indptr"], self._index.vocab_dict
+        held = np.array([ends[place[w] + 1] - ends[place[w]] if w in place else 0 for w in words], np.float64)
+        return np.log(1 + (self.size - held + 0.5) / (held + 0.5))
 
     def save(self, folder: Path) -> None:
         """Plain npy and JSON files, no pickle."""

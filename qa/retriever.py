@@ -1,19 +1,23 @@
-"""Question → hits: dense and lexical search, fused. Never generates."""
+"""Question → hits: dense and lexical search, fused, the best of them ranked again by their sentences. Never generates."""
 
 from __future__ import annotations
 
 import collections
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 import numpy as np
 
 from index.embed import Embedder
+from index.lexical import tokens
 from index.store import PassageStore
-from index.types import Document, Hit
+from index.text import sentences
+from index.types import Document, Hit, Passage
 
 POOL = 200  # passages that each of the two searches puts forward
+NEAREST = 30  # passages whose sentences are compared with the question, too
 CROWD, YIELD = 3, 0.9  # each passage of a document after its third stands back by this factor, so that one document does not crowd out the rest
 _DATE = re.compile(r"(?:19|20)\d\d(?:-\d\d){0,2}")
 
@@ -50,18 +54,20 @@ EVERYWHERE = Scope()
 
 
 class Retriever:
-    """``search`` ranks the passages of one store. ``dense`` between 0 (BM25 alone) and 1 (vectors alone)."""
+    """``search`` ranks the passages of one store. ``dense`` between 0 (words alone) and 1 (vectors alone); ``rerank`` passages are ranked
+    again by their sentences."""
 
-    def __init__(self, store: PassageStore, embedder: Embedder, dense: float = 0.35):
+    def __init__(self, store: PassageStore, embedder: Embedder, dense: float = 0.35, rerank: int = NEAREST):
         if not 0 <= dense <= 1:
             raise ValueError(f"the dense share is {dense}: choose one between 0 and 1")
-        self.store, self.embedder, self.dense = store, embedder, dense
+        self.store, self.embedder, self.dense, self.rerank = store, embedder, dense, rerank
 
     def search(self, question: str, k: int = 10, scope: Scope = EVERYWHERE) -> tuple[Hit, ...]:
         """The ``k`` best passages of the documents in ``scope``, best first; fewer where there are fewer, none where nothing matches at all.
 
-        A score is the weighted sum of the cosine and of the BM25 score as a share of the best one. Where one document has many
-        hits, later ones stand behind other documents' of about the same score. Raises ValueError where no document is in ``scope``.
+        A score is the weighted sum of the cosine and of the BM25 score as a share of the best one; with ``rerank``, half of it is of the
+        passage's best sentences (:meth:`_closest`). Where one document has many hits, later ones stand behind other documents' of about
+        the same score. Raises ValueError where no document is in ``scope``.
         """
         lexical = self.store.lexical.scores(question)
         inside = None if scope == EVERYWHERE else self._inside(scope)
@@ -69,7 +75,7 @@ class Retriever:
             lexical = np.where(inside, lexical, 0)
         best = float(lexical.max(initial=0.0))
         pool = max(POOL, k)
-        near = np.zeros(0, np.int64)
+        near, vector = np.zeros(0, np.int64), None
         if self.dense > 0:
             vector = self.embedder.encode([question])[0]
             if inside is None:
@@ -82,6 +88,10 @@ class Retriever:
         scores = (1 - self.dense) * lexical[rows] / best if best > 0 else np.zeros(len(rows), np.float32)
         if self.dense > 0:
             scores = scores + self.dense * np.maximum(self.store.vectors[rows] @ vector, 0.0)
+        if self.rerank and (self.embedder.light or self.dense < 1):
+            best_rows = np.argsort(-scores, kind="stable")[: self.rerank]
+            scores = scores / 2
+            scores[best_rows] += self._closest(question, vector, [self.store.passages[rows[i]] for i in best_rows]) / 2
         seen: collections.Counter[str] = collections.Counter()
         found = []
         for i in (i for i in np.argsort(-scores, kind="stable") if scores[i] > 0):
@@ -90,6 +100,30 @@ class Retriever:
             seen[passage.doc_id] += 1
         found.sort(key=lambda hit: -hit[0])
         return tuple(Hit(passage, score, rank) for rank, (_, score, passage) in enumerate(found[:k], 1))
+
+    def _closest(self, question: str, vector: np.ndarray | None, passages: Sequence[Passage]) -> np.ndarray:
+        """``(passages,)``: of each passage the score of its best sentence or two neighbouring ones, title and heading with them.
+
+        That is the share of the question's tokens that they hold, each by its rarity, and the cosine, weighed as passages are. Passages
+        hold several facts, of which a question asks for one. Only a light embedder is asked for cosines: others would take too long.
+        """
+        asked = sorted(set(tokens(question)))
+        rarity = dict(zip(asked, self.store.lexical.rarity(asked), strict=True))
+        whole = sum(rarity.values()) or 1.0
+        rows, shares, ends = [], [], []
+        for passage in passages:
+            around = "\n".join(part for part in (passage.title, passage.heading) if part)
+            spans = sentences(passage.text) or [(0, len(passage.text))]
+            held = [rarity.keys() & tokens(passage.text[a:b]) for a, b in spans]
+            named = rarity.keys() & tokens(around)
+            windows = [(i, i) for i in range(len(spans))] + [(i, i + 1) for i in range(len(spans) - 1)]
+            rows.append((around, passage.text, [(spans[first][0], spans[last][1]) for first, last in windows]))
+            shares += [sum(rarity[t] for t in named | held[first] | held[last]) / whole for first, last in windows]
+            ends.append(len(shares))
+        scores = np.array(shares, np.float32)
+        if vector is not None and self.embedder.light:
+            scores = (1 - self.dense) * scores + self.dense * np.maximum(self.embedder.encode_spans(rows) @ vector, 0.0)
+        return np.array([scores[a:b].max() for a, b in zip([0, *ends], ends, strict=False)], np.float32)
 
     def _inside(self, scope: Scope) -> np.ndarray:
         """``(passages,)`` bool: which passages are of a document in ``scope``."""

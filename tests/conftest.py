@@ -29,7 +29,7 @@ def no_network(monkeypatch, tmp_path):
 class FakeEmbedder:
     """Character counts hashed into 64 dimensions: deterministic, and alike texts are near."""
 
-    dim = 64
+    dim, light = 64, False
 
     def __init__(self, name: str = "fake:1"):
         self.name, self.encoded = name, 0
@@ -43,6 +43,9 @@ class FakeEmbedder:
         if progress:
             progress(len(texts))
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    def encode_spans(self, rows):
+        return self.encode([f"{lead}{text[a:b]}" for lead, text, spans in rows for a, b in spans])
 
 
 @pytest.fixture

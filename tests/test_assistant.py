@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from eval.metrics import offsets_valid
+from index.types import Hit, Passage
 from qa import Assistant, QuestionError
+from qa.assistant import joined, worth_reading
 
 ROOT = Path(__file__).resolve().parent.parent
 pytestmark = pytest.mark.skipif(not (ROOT / "models/answerer/config.json").exists(), reason="no shipped weights in models/answerer")
@@ -45,6 +47,33 @@ def test_odd_questions_break_nothing(assistant, question):
 def test_bad_questions_are_told_why(assistant, question, why):
     with pytest.raises(QuestionError, match=why):
         assistant.ask(question)
+
+
+def hits(*rows):
+    return tuple(Hit(Passage(name, "d", "", "", "文", 0, 1), score, rank) for rank, (name, score) in enumerate(rows, 1))
+
+
+def test_what_scores_far_below_the_best_is_not_read():
+    found = hits(("a", 0.5), ("b", 0.9), ("c", 0.4), ("d", 0.6), ("e", 0.5), ("f", 0.9))
+    assert [h.passage.id for h in worth_reading(found)] == ["a", "b", "d", "e"] and worth_reading(()) == ()
+
+
+def test_hits_of_two_searches_are_joined():
+    own, others = hits(*((c, 0.5) for c in "abcdef")), hits(*((c, 0.5) for c in "xaybz"))
+    assert [(h.passage.id, h.rank) for h in joined(own, others)] == [(c, i) for i, c in enumerate("abxycdef", 1)]
+    assert [h.passage.id for h in joined(own, own)] == list("abcdef") and joined((), ()) == ()
+
+
+def test_a_question_that_leans_unseen_is_read_where_the_turn_before_leads(assistant, monkeypatch):
+    """It stays as it was typed; without the turn before, nothing leads it to this article."""
+    monkeypatch.setattr("qa.assistant.standalone_question", lambda question, *_: question)
+    history = [("南通开发区首席服务员有多少名？", "56名")]
+    alone, after = assistant.ask("覆盖了多少家企业？"), assistant.ask("覆盖了多少家企业？", history)
+    assert after.rewritten == "覆盖了多少家企业？" and after.hits != alone.hits
+    lead = assistant.retriever.search("南通开发区首席服务员有多少名？ 覆盖了多少家企业？")[0].passage.id
+    assert lead in [h.passage.id for h in after.hits[:5]] and [h.passage.id for h in after.hits[:2]] == [h.passage.id for h in alone.hits[:2]]
+    assert assistant.ask("覆盖了多少家企业？", history, rewrite=False).hits == alone.hits
+    assert_exact(assistant, after)
 
 
 def test_gold_sample_is_exact_and_mostly_found(assistant):

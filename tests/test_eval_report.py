@@ -147,16 +147,16 @@ def test_reports_of_other_kinds():
     row = {"id": "r1", "question": "问？", "gold": ["答"], "answer": "答", "refused": None, "seconds": 0.1, "scores": {"exact": 1.0, "f1": 1.0, "refused_right": None}}
     text = render(report(row, row | {"id": "r2", "refused": True, "scores": {"exact": 0.0, "f1": 0.5}}, overall=GROUP), "reader")
     assert "一致" in text and "判为无答案" in text and 'id="risk"' not in text and 'id="reliability"' not in text and 'id="latency"' in text
-    systems = {f"{name}:recall@5": {"mean": mean, "low": 0.0, "high": 1.0, "n": 9} for name, mean in (("dense", 0.111), ("lexical", 0.222), ("fused", 0.333))}
-    found = {"id": "s1", "question": "问？", "gold": ["答"], "scores": {"fused:recall@5": 1.0, "dense:recall@5": 0.0}}
+    systems = {f"{name}:recall@5": {"mean": mean, "low": 0.0, "high": 1.0, "n": 9} for name, mean in (("dense", 0.111), ("lexical", 0.222), ("reranked", 0.333))}
+    found = {"id": "s1", "question": "问？", "gold": ["答"], "scores": {"reranked:recall@5": 1.0, "dense:recall@5": 0.0}}
     difference = {"metric": "recall@5", "against": "dense", "difference": 0.222, "low": 0.1, "high": 0.3, "p": 0.012, "n": 9}
     text = render(report(found, overall={**systems, "items": 9}, differences=[difference], index={"passages": 5}), "retrieval")
     rows = [re.sub(r"<[^>]+>", " ", row).split() for row in re.findall(r'<tr><th scope="row">.*?</tr>', text)]
-    assert [(row[0], row[2], row[3]) for row in rows[:3]] == [(n, "9", v) for n, v in (("dense", "0.111"), ("lexical", "0.222"), ("fused", "0.333"))]
+    assert [(row[0], row[2], row[3]) for row in rows[:3]] == [(n, "9", v) for n, v in (("dense", "0.111"), ("lexical", "0.222"), ("reranked", "0.333"))]
     assert rows[3] == ["recall@5", "dense", "0.222", "0.1", "0.3", "0.012", "9"]
-    assert "fused · 召回@5" in text and "前五找到" in text and "<figure" not in text
-    nested = render(report(found, overall={"dense": GROUP, "fused": GROUP}), "x")
-    assert "fused · 答对（宽松）" in nested and nested.count('<th scope="row">') == 2
+    assert "reranked · 召回@5" in text and "前五找到" in text and "<figure" not in text
+    nested = render(report(found, overall={"dense": GROUP, "reranked": GROUP}), "x")
+    assert "reranked · 答对（宽松）" in nested and nested.count('<th scope="row">') == 2
 
 
 def test_a_bare_item_and_an_empty_report():

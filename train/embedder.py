@@ -1,210 +1,240 @@
-"""Train the embedder: contrastive triples on the Chinese MiniLM body or an answerer's encoder, saved as a sentence-transformers model.
+"""Train the embedder: vectors of characters and pairs of them (:mod:`index.static`), saved as a sentence-transformers model.
 
-    python -m train.embedder --data DATA --out models/embedder --layers 6 --minutes 40
+    python -m train.embedder --data DATA --out models/embedder --minutes 14
 
 Writes a checkpoint every few minutes (``--run FOLDER``); the same command with the same folder goes on from it.
 
-In-batch negatives with a symmetric InfoNCE loss (van den Oord et al. 2018; SimCSE's temperature 0.05), and for each question one more
-passage that BM25 finds for it and that does not answer it (DPR, Karpukhin et al. 2020). Pairs: question → passage, headline → story,
-in-place question → passage, a sentence → the passage it was taken from (inverse cloze, Lee et al. 2019), paraphrases. Contexts held out
-for the answerer (:func:`train.rows.split`) are held out here too.
+In-batch negatives with a symmetric InfoNCE loss (van den Oord et al. 2018; SimCSE's temperature 0.05). Half of it is taken of the scores
+fused with BM25 within the batch, so that the vectors learn what words in common do not tell (CLEAR, Gao et al. 2021). Pairs: a few
+words of a sentence → the passage that it was taken out of (inverse cloze, Lee et al. 2019), question → passage, headline → story,
+paraphrases. Contexts held out for the answerer (:func:`train.rows.split`) are held out here too.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 import torch.nn.functional as F
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+from sentence_transformers.sentence_transformer.modules import Normalize
 from torch import Tensor
-from transformers import AutoTokenizer, BertModel
 
 from index.lexical import LexicalIndex
+from index.static import CharacterPairs, Vocabulary, bag, collate, cut
 from index.text import fold, sentences
-from qa.copy_model import CopyConfig, CopyModel
 from train import data as sets
-from train.body import character_tokenizer, chinese_body
 from train.leaks import refuse_leaks
-from train.loop import DEVICE, Loop, attention, autocast
-from train.questions import make
+from train.loop import Loop
 from train.rows import is_dev, split
 
-QUERY = 48
 SCALE = 20.0
-# How often each kind of pair is drawn. Only questions and in-place questions have a hard negative.
-KINDS = {"question": 0.44, "headline": 0.14, "event": 0.03, "paraphrase": 0.07, "made": 0.17, "cloze": 0.15}
-Triple = tuple[str, str, str]  # query, passage that answers it, passage that does not ("" for none)
+SIZE = 320  # characters of a passage, as the index cuts them
+SIZES = (SIZE // 4, SIZE // 2, SIZE, SIZE)  # of passages in training: a passage's sentences are compared with questions, too
+LONGEST = 20_000  # characters read of an article
+CHARACTERS = 6500  # the most frequent, of which the vocabulary is made
+# How often each kind of pair is drawn, and how often a question is one of our own.
+KINDS = {"cloze": 0.53, "question": 0.30, "headline": 0.12, "paraphrase": 0.04, "event": 0.01}
+OWN = 0.55
+Bag = tuple[np.ndarray, np.ndarray]  # as index.static.bag
 
 
-def window(text: str, start: int, end: int, size: int, rng: Random) -> str:
-    """``size`` characters of ``text`` around ``[start, end)``, at a random place."""
-    low, high = max(0, end - size), max(0, min(start, len(text) - size))
-    at = rng.randint(min(low, high), max(low, high))
-    return text[at:at + size]
+def vocabulary(texts: Sequence[str], most: int, least: int = 20) -> list[str]:
+    """Characters, and the ``most`` frequent pairs seen ``least`` times that stand together more than chance has it; letters and digits of any script."""
+    codes = np.frombuffer("\0".join(map(fold, texts)).encode("utf-32-le", "replace"), np.uint32)
+    codes = np.where(codes < 0x10000, codes, 0)
+    ones = np.bincount(codes, minlength=0x10000)
+    frequent = np.argsort(-ones, kind="stable")[:CHARACTERS]
+    kept = np.array([c for c in frequent if ones[c] >= min(5, least) and chr(c).isalnum()])
+    number = np.full(0x10000, -1, np.int64)
+    number[kept] = np.arange(len(kept))
+    places, n = number[codes], len(kept)
+    both = (places[:-1] >= 0) & (places[1:] >= 0)
+    twos = np.bincount(places[:-1][both] * n + places[1:][both], minlength=n * n)
+    left, right = twos.reshape(n, n).sum(1), twos.reshape(n, n).sum(0)
+    found = np.flatnonzero(twos >= least)
+    together = np.log(twos[found] * float(twos.sum()) / (left[found // n] * right[found % n].astype(float)))
+    found = found[together > 1]
+    found = found[np.argsort(-twos[found], kind="stable")][:most]
+    return [chr(c) for c in kept] + [chr(kept[i // n]) + chr(kept[i % n]) for i in found]
 
 
-class TripleSampler:
-    """Endless triples; a passage has at most ``size`` characters, its title in front."""
+@dataclass(frozen=True)
+class Text:
+    """A text with its tokens (``Vocabulary.ids``) and its title's."""
 
-    def __init__(self, data: Path, rng: Random, limit: int | None = None):
+    title: np.ndarray
+    text: str
+    ids: np.ndarray
+
+
+class PairSampler:
+    """Endless pairs of bags, ``(query, passage, what the passage is of)``: two passages of one thing do not count against each other."""
+
+    def __init__(self, data: Path, rng: Random, pairs: int = 60_000, limit: int | None = None):
+        """``limit`` articles of each text file are read; the vocabulary has at most ``pairs`` pairs."""
         self.rng = rng
-        news = [(t, b) for t, b in sets.articles(data, "xwlb_cctv_2012_2026") if t and "快讯" not in t][:limit]
-        others = [a for name in ("crud_rag_docs", "gov_work_reports_1954_2026", "laws_regulations") for a in sets.articles(data, name)[:limit]]
         usable = [x for x in sets.reading(data) if x.start >= 0 and not x.before and x.source not in ("webqa.test", "cjrc.dev")]
-        self.reading, held = split(usable)
-        self.held = [x for x in held if x.kind not in ("yes", "no")]
+        reading, held = split(usable)
+        self.held = [x for x in held if x.kind not in ("yes", "no", "item")]
         unread = {x.article for x in held}
+        drawn: dict[str, list[tuple[str, str]]] = {}
+        self.unseen: list[tuple[str, str]] = []  # articles to get lost in
+        for name in sets.TEXTS:
+            rows = sets.articles(data, name)[:limit]
+            drawn[name] = [a for a in rows if not is_dev(a[1]) and sets.article_key(a[1]) not in unread]
+            if name.startswith(("xwlb", "crud")):
+                self.unseen += [a for a in rows if is_dev(a[1])]
+        read = [f"{title} {body}" for rows in drawn.values() for title, body in rows[::4]]
+        self.vocabulary = Vocabulary(vocabulary([*read, *(f"{x.context} {x.question}" for x in reading[::2])], pairs))
+        ids = self.vocabulary.ids
+        texts = {name: [Text(ids(title), body[:LONGEST], ids(body[:LONGEST])) for title, body in rows] for name, rows in drawn.items()}
+        self.docs = [text for rows in texts.values() for text in rows]
+        self.news = [t for t, (title, _) in zip(texts["xwlb_cctv_2012_2026"], drawn["xwlb_cctv_2012_2026"], strict=True) if title and "快讯" not in title]
+        contexts = {x.context: Text(ids(x.title[:24]), x.context, ids(x.context)) for x in reading}
+        asked = [(ids(x.question), contexts[x.context], x.start, x.start + len(x.answer), x.source == "asked") for x in reading]
+        self.asked = [rows for rows in ([a for a in asked if a[4]], [a for a in asked if not a[4]]) if rows]
+        same = sets.pairs(data, "simclue_triples") + sets.pairs(data, "csts_paraphrase")
+        events = [pair for pair in sets.pairs(data, "crud_event_title_news") if not is_dev(pair[1])]
+        self.same, self.events = ([(ids(a), ids(b)) for a, b in rows] for rows in (same, events))
 
-        def seen(articles: list[tuple[str, str]]) -> list[tuple[str, str]]:
-            return [a for a in articles if not is_dev(a[1]) and sets.article_key(a[1]) not in unread]
-
-        self.news = seen(news)
-        self.docs = self.news + seen(others)
-        self.events = [pair for pair in sets.pairs(data, "crud_event_title_news") if not is_dev(pair[1])]
-        self.paraphrases = sets.pairs(data, "simclue_triples") + sets.pairs(data, "csts_paraphrase")
-        contexts = {x.context: x.title for x in self.reading}
-        self.pieces = [(context, title, context[at : at + 256]) for context, title in contexts.items() for at in range(0, len(context), 256)]
-        self.lexical = LexicalIndex.build([piece for _, _, piece in self.pieces])
-
-    def triple(self, size: int) -> Triple:
+    def draw(self) -> tuple[Bag, Bag, int]:
         while True:
             kind = self.rng.choices(list(KINDS), list(KINDS.values()))[0]
-            if found := getattr(self, f"_{kind}")(size):
-                return found
+            if found := getattr(self, f"_{kind}")(self.rng.choice(SIZES)):
+                query, passage, of = found
+                return bag(query), bag(passage), of
 
-    def _lead(self, title: str) -> str:
-        """Half the time the title, as it stands before a passage that is searched."""
-        return title[:24] + " " if title and self.rng.random() < 0.5 else ""
+    def _titled(self, title: np.ndarray, passage: np.ndarray) -> np.ndarray:
+        """Mostly with the title in front, as passages are searched."""
+        return np.concatenate([cut(title, 0, 24), passage], 1) if self.rng.random() < 0.6 else passage
 
-    def _question(self, size: int) -> Triple:
-        x = self.rng.choice(self.reading)
-        lead = self._lead(x.title)
-        passage = window(x.context, x.start, x.start + len(x.answer), size - len(lead), self.rng)
-        return x.question, lead + passage, self._hard(x.question, x.context, x.answer)
+    def _window(self, length: int, start: int, end: int, size: int) -> tuple[int, int]:
+        low, high = max(0, end - size), max(0, min(start, length - size))
+        at = self.rng.randint(min(low, high), max(low, high))
+        return at, at + size
 
-    def _hard(self, question: str, context: str, answer: str) -> str:
-        """A piece of another context, or of this one, that shares words with the question but does not hold the answer."""
-        scores = self.lexical.scores(question)
-        best = [self.pieces[i] for i in np.argpartition(-scores, min(16, len(scores) - 1))[:16]]
-        found = [self._lead(title) + piece for other, title, piece in best if answer not in piece and (other != context or len(answer) > 3)]
-        return self.rng.choice(found) if found else ""
+    def _question(self, size: int) -> tuple[np.ndarray, np.ndarray, int]:
+        rows = self.asked[0 if self.rng.random() < OWN else -1]
+        query, context, start, end, _ = self.rng.choice(rows)
+        passage = cut(context.ids, *self._window(len(context.text), start, end, size))
+        return query, self._titled(context.title, passage), id(context)
 
-    def _headline(self, size: int) -> Triple:
-        title, body = self.rng.choice(self.news)
-        return title, window(body, 0, min(size, len(body)), size, self.rng), ""
+    def _headline(self, size: int) -> tuple[np.ndarray, np.ndarray, int]:
+        story = self.rng.choice(self.news)
+        at = self.rng.choice((0, 0, self.rng.randint(0, max(0, len(story.text) - size))))
+        return story.title, cut(story.ids, at, at + size), id(story)
 
-    def _event(self, size: int) -> Triple:
+    def _event(self, size: int) -> tuple[np.ndarray, np.ndarray, int]:
         event, body = self.rng.choice(self.events)
-        return event, window(body, 0, min(size, len(body)), size, self.rng), ""
+        return event, cut(body, 0, size), id(body)
 
-    def _paraphrase(self, size: int) -> Triple:
-        return (*self.rng.choice(self.paraphrases), "")
+    def _paraphrase(self, _: int) -> tuple[np.ndarray, np.ndarray, int]:
+        one, other = self.rng.sample(self.rng.choice(self.same), 2)
+        return one, other, id(other)
 
-    def _sentence(self, size: int) -> tuple[str, str, str, str] | None:
-        """The title and body of an article, a sentence of it and a window around that, half the time with the title in front."""
-        title, body = self.rng.choice(self.docs)
-        at = self.rng.randint(0, max(0, len(body) - 6000))
-        body = body[at : at + 6000]
-        spans = [(s, e) for s, e in sentences(body) if 12 < e - s <= size * 2 // 3]
-        if len(spans) < 3:
+    def _cloze(self, size: int) -> tuple[np.ndarray, np.ndarray, int] | None:
+        doc = self.rng.choice(self.docs)
+        if len(doc.text) < SIZE // 2:
+            return None
+        at = self.rng.randint(0, len(doc.text) - 100)
+        text, ids = doc.text[at : at + size], cut(doc.ids, at, at + size)
+        spans = [(s, e) for s, e in sentences(text) if 12 < e - s < 100]
+        if len(spans) < 2:
             return None
         s, e = self.rng.choice(spans)
-        lead = self._lead(title)
-        return title, body, body[s:e], lead + window(body, s, e, size - len(lead), self.rng)
-
-    def _made(self, size: int) -> Triple | None:
-        if not (drawn := self._sentence(size)):
-            return None
-        title, body, sentence, passage = drawn
-        made = make(sentence, "" if self.rng.random() < 0.7 else title, self.rng)
-        if not made:
-            return None
-        elsewhere = [body[at : at + size] for at in range(0, len(body) - size // 2, size)]
-        elsewhere = [piece for piece in elsewhere if sentence[:20] not in piece and sentence[-20:] not in piece]
-        return made[0], passage, self._lead(title) + self.rng.choice(elsewhere) if elsewhere else ""
-
-    def _cloze(self, size: int) -> Triple | None:
-        if not (drawn := self._sentence(size)):
-            return None
-        _, _, sentence, passage = drawn
-        if self.rng.random() < 0.9:  # the sentence leaves its passage
-            passage = passage.replace(sentence, "")
-        return (sentence[:QUERY], passage, "") if len(passage) >= 30 else None
+        length = min(e - s, self.rng.randint(10, 40))
+        begin = self.rng.randint(s, e - length)
+        rest = np.concatenate([cut(ids, 0, s), ids[:, e:]], 1) if self.rng.random() < 0.85 else ids  # mostly the sentence leaves its passage
+        return cut(ids, begin, begin + length), self._titled(doc.title, rest), id(doc)
 
 
-def padded(texts: list[str], tokenizer: Any, length: int) -> Tensor:
-    """``(len(texts), width)`` token ids, as wide as the longest text needs (a multiple of 16, ``length`` at most)."""
-    rows = tokenizer([fold(t) for t in texts], max_length=length, truncation=True)["input_ids"]
-    width = min(length, -(-max(map(len, rows)) // 16) * 16)
-    return torch.tensor([row + [0] * (width - len(row)) for row in rows], device=DEVICE)
+def frequencies(sampler: PairSampler, draws: int = 20_000) -> np.ndarray:
+    """``(tokens,)`` inverse document frequencies over ``draws`` passages."""
+    seen = np.ones(len(sampler.vocabulary))
+    for _ in range(draws):
+        seen[sampler.draw()[1][0]] += 1
+    return np.log(1 + seen.max() / seen)
 
 
-def embed(body: BertModel, ids: Tensor) -> Tensor:
-    """Mean-pooled unit vectors, ``(batch, dim)`` float32."""
-    mask = (ids != 0)
-    hidden = body(input_ids=ids, attention_mask=mask.long()).last_hidden_state.float()
-    return F.normalize((hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True), dim=-1)
+def bm25(queries: Sequence[Bag], passages: Sequence[Bag], idf: np.ndarray) -> Tensor:
+    """``(queries, passages)`` BM25 scores, each row as a share of its best."""
+    lengths = np.array([len(tokens) for tokens, _ in passages])
+    saturated = [w**2 * 2.2 / (w**2 + 1.2 * (0.4 + 0.6 * n / lengths.mean())) for (_, w), n in zip(passages, lengths, strict=True)]
+
+    def matrix(bags: Sequence[Bag], values: Sequence[np.ndarray]) -> sp.csr_matrix:
+        ends = np.cumsum([0, *(len(tokens) for tokens, _ in bags)])
+        return sp.csr_matrix((np.concatenate(values), np.concatenate([tokens for tokens, _ in bags]), ends), (len(bags), len(idf)))
+
+    scores = (matrix(queries, [idf[tokens] for tokens, _ in queries]) @ matrix(passages, saturated).T).toarray()
+    return torch.tensor(scores / scores.max(1, keepdims=True).clip(1e-6), dtype=torch.float32)
 
 
-def contrast(queries: Tensor, passages: Tensor) -> Tensor:
-    """Symmetric InfoNCE: query ``i`` belongs to passage ``i``; passages beyond the queries belong to none."""
-    scores = queries @ passages.T * SCALE
-    target = torch.arange(len(queries), device=queries.device)
-    return (F.cross_entropy(scores, target) + F.cross_entropy(scores[:, : len(queries)].T, target)) / 2
+def embed(model: CharacterPairs, bags: Sequence[Bag]) -> Tensor:
+    """``(len(bags), dim)`` unit vectors."""
+    return F.normalize(model(collate(bags))["sentence_embedding"], dim=-1)
 
 
-def found_first(body: BertModel, tokenizer: Any, held: list[sets.Example], count: int = 400) -> dict[str, float]:
-    """Recall of ``count`` held-out questions among the pieces of their contexts, at rank 1 and 5."""
-    asked = Random(0).sample(held, min(count, len(held)))
-    if not asked:
-        return {}
-    pieces = list(dict.fromkeys(x.context[at : at + 256] for x in asked for at in range(0, len(x.context), 256)))
-
-    def vectors(texts: list[str]) -> Tensor:
-        with torch.no_grad(), autocast():
-            return torch.cat([embed(body, padded(texts[at : at + 32], tokenizer, 288)) for at in range(0, len(texts), 32)])
-
-    order = (vectors([x.question for x in asked]) @ vectors(pieces).T).argsort(1, descending=True)[:, :5].tolist()
-    hits = [[x.context.find(pieces[i]) >= 0 and x.answer in pieces[i] for i in row] for x, row in zip(asked, order, strict=True)]
-    return {f"recall@{k}": round(float(np.mean([any(row[:k]) for row in hits])), 3) for k in (1, 5)}
+def contrast(scores: Tensor, of: Sequence[int]) -> Tensor:
+    """Symmetric InfoNCE over ``(n, n)`` scores: query ``i`` belongs to passage ``i``, and not to others unless they are of the same thing."""
+    things = torch.tensor([hash(x) for x in of])
+    same = (things[:, None] == things) & ~torch.eye(len(things), dtype=torch.bool)
+    scores, target = scores.masked_fill(same, -1e4), torch.arange(len(things))
+    return (F.cross_entropy(scores, target) + F.cross_entropy(scores.T, target)) / 2
 
 
-def build(start: Path | None, data: Path, layers: int) -> tuple[BertModel, Any]:
-    """The first ``layers`` layers of an answerer's encoder, an embedder of ours as it is, or MiniLM's body under a new embedding."""
-    if start is None:
-        fresh = character_tokenizer(sets.character_vocabulary(data, 7400))
-        return chinese_body(fresh, layers), fresh
-    tokenizer = AutoTokenizer.from_pretrained(start)
-    if json.loads((start / "config.json").read_text("utf-8"))["model_type"] != CopyConfig.model_type:
-        return BertModel.from_pretrained(start, add_pooling_layer=False, dtype=torch.float32, attn_implementation=attention()), tokenizer
-    encoder = CopyModel.from_pretrained(start, dtype=torch.float32).encoder
-    config = encoder.config
-    config.num_hidden_layers, config.type_vocab_size = layers, 1
-    body = BertModel(config, add_pooling_layer=False)
-    state = {k: v[:1] if "token_type" in k else v for k, v in encoder.state_dict().items()}
-    body.load_state_dict({k: v for k, v in state.items() if k in body.state_dict()})
-    return body, tokenizer
+class Held:
+    """Questions held out of training, searched among the pieces of their contexts and of articles that nobody trained on."""
+
+    def __init__(self, sampler: PairSampler, count: int = 700, articles: int = 3500):
+        """``count`` questions of people and as many of our own."""
+        rng = Random(0)
+        held = rng.sample(sampler.held, len(sampler.held))
+        asked = [x for own in (False, True) for x in [x for x in held if (x.source == "asked") == own][:count]]
+        lost = rng.sample(sampler.unseen, min(articles, len(sampler.unseen)))
+        contexts = dict.fromkeys((x.title, x.context) for x in asked)
+        pieces = [(title, text, piece) for title, text in contexts for piece in self._cut(text)]
+        pieces += [(title, "", piece) for title, body in lost for piece in self._cut(body[: 5 * SIZE])]
+        self.right = [[i for i, (_, text, piece) in enumerate(pieces) if text == x.context and x.answer in piece] for x in asked]
+        kept = [i for i, right in enumerate(self.right) if right]
+        self.right, asked = [self.right[i] for i in kept], [asked[i] for i in kept]
+        lexical = LexicalIndex.build([f"{title}\n{piece}" for title, _, piece in pieces])
+        scores = [lexical.scores(x.question) for x in asked]
+        self.lexical = np.stack(scores) / np.maximum([[s.max()] for s in scores], 1e-6) if scores else np.zeros((0, len(pieces)), np.float32)
+        ids = sampler.vocabulary.ids
+        self.queries = [bag(ids(x.question)) for x in asked]
+        self.pieces = [bag(ids(f"{title[:24]} {piece}")) for title, _, piece in pieces]
+
+    @staticmethod
+    def _cut(text: str) -> list[str]:
+        step = -(-len(text) // -(-len(text) // SIZE))
+        return [text[at : at + step] for at in range(0, len(text), step)]
+
+    def found(self, model: CharacterPairs, share: float = 0.5) -> dict[str, list[float]]:
+        """``[mean reciprocal rank, recall at 1, recall at 5]`` of words, of vectors, and of both with the vectors' ``share``."""
+        if not self.queries:
+            return {}
+        with torch.no_grad():
+            pieces = torch.cat([embed(model, self.pieces[at : at + 1000]) for at in range(0, len(self.pieces), 1000)])
+            dense = (embed(model, self.queries) @ pieces.T).numpy().clip(0)
+        results = {}
+        for name, scores in (("lexical", self.lexical), ("dense", dense), ("fused", (1 - share) * self.lexical + share * dense)):
+            best = np.array([max(row[right]) for row, right in zip(scores, self.right, strict=True)])
+            ranks = (scores > best[:, None]).sum(1) + 1
+            results[name] = [round(float(x), 4) for x in ((1 / ranks).mean(), (ranks <= 1).mean(), (ranks <= 5).mean())]
+        return results
 
 
-def save(body: BertModel, tokenizer: Any, out: Path) -> None:
-    """Write a sentence-transformers folder with float16 weights."""
-    staging = out / ".body"
-    staging.mkdir(parents=True, exist_ok=True)
-    body.save_pretrained(staging)
-    tokenizer.save_pretrained(staging)
-    transformer = Transformer(str(staging), max_seq_length=384)
-    model = SentenceTransformer(modules=[transformer, Pooling(body.config.hidden_size, "mean"), Normalize()], device="cpu")
-    model.half().save(str(out), create_model_card=False)
-    for path in staging.iterdir():
-        path.unlink()
-    staging.rmdir()
+def save(model: CharacterPairs, out: Path) -> None:
+    """Write a sentence-transformers folder."""
+    SentenceTransformer(modules=[model, Normalize()], device="cpu").save(str(out), create_model_card=False)
 
 
 def main() -> None:
@@ -212,42 +242,40 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("models/embedder"))
     parser.add_argument("--run", type=Path, default=Path("runs/embedder"), help="checkpoints; an existing one is resumed")
-    parser.add_argument("--start", type=Path, default=None, help="an answerer or an embedder of ours to start from")
-    parser.add_argument("--minutes", type=float, default=40)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--lengths", default="128,288", help="passage lengths, taken in turn; the batch shrinks with the length")
-    parser.add_argument("--lr", type=float, default=4e-4)
-    parser.add_argument("--body-lr", type=float, default=0.4, help="the body's share of the learning rate")
-    parser.add_argument("--layers", type=int, default=4)
+    parser.add_argument("--minutes", type=float, default=14)
+    parser.add_argument("--batch", type=int, default=1024)
+    parser.add_argument("--dim", type=int, default=256)
+    parser.add_argument("--pairs", type=int, default=60_000, help="pairs of characters in the vocabulary")
+    parser.add_argument("--lr", type=float, default=0.01)
+    parser.add_argument("--fused", type=float, default=0.5, help="share of the loss that is taken of scores fused with BM25")
     parser.add_argument("--limit", type=int, default=None, help="articles read of each text file")
-    parser.add_argument("--every", type=float, default=8, help="minutes between checkpoints")
+    parser.add_argument("--every", type=float, default=4, help="minutes between checkpoints")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     refuse_leaks(args.data)
+    sampler = PairSampler(args.data, Random(args.seed), args.pairs, args.limit)
+    idf = frequencies(sampler)
     torch.manual_seed(args.seed)
-    body, tokenizer = build(args.start, args.data, args.layers)
-    torch.nn.Module.to(body, DEVICE).train()
-    sampler = TripleSampler(args.data, Random(args.seed), args.limit)
-    loop = Loop(
-        body, args.lr, args.minutes, slow=lambda name: "word_embeddings" not in name, slow_lr=args.body_lr, warmup=50,
-        run=args.run, every=args.every, log=10,
-    )
+    # Random directions, longer for rare tokens: it begins as a rough BM25.
+    table = torch.randn(len(idf), args.dim) * torch.tensor(0.3 * idf / idf.mean() / args.dim**0.5, dtype=torch.float32)[:, None]
+    model = CharacterPairs(sampler.vocabulary.tokens, table)
+    held = Held(sampler)
+    loop = Loop(model, args.lr, args.minutes, warmup=50, run=args.run, every=args.every, log=50)
     sampler.rng.seed(f"{args.seed}/{loop.step}")
-    lengths = [int(x) for x in args.lengths.split(",")]
 
     def keep() -> None:
         loop.keep()
-        save(body, tokenizer, args.out)
-        loop.print(dev=found_first(body, tokenizer, sampler.held))
+        save(model, args.out)
+        loop.print(dev=held.found(model))
 
+    loop.print(tokens=len(idf), dev=held.found(model))
     while loop.tick():
-        size = lengths[loop.step % len(lengths)]
-        count = args.batch * lengths[0] // size
-        triples = [sampler.triple(size - 2) for _ in range(count)]
-        with autocast():
-            queries = embed(body, padded([q for q, _, _ in triples], tokenizer, QUERY))
-            passages = embed(body, padded([p for _, p, _ in triples] + [n for _, _, n in triples if n], tokenizer, size))
-        if loop.update(contrast(queries, passages), count):
+        queries, passages, of = zip(*(sampler.draw() for _ in range(args.batch)), strict=True)
+        scores = embed(model, queries) @ embed(model, passages).T * SCALE
+        loss: Any = (1 - args.fused) * contrast(scores, of)
+        if args.fused:
+            loss = loss + args.fused * contrast(scores + SCALE * bm25(queries, passages, idf), of)
+        if loop.update(loss, args.batch):
             keep()
     keep()
 

@@ -94,7 +94,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("runs/body"))
     parser.add_argument("--run", type=Path, default=Path("runs/pretrain"), help="checkpoints; an existing one is resumed")
-    parser.add_argument("--start", type=Path, default=None, help="a body to go on from (train.embedder's or this program's)")
+    parser.add_argument("--start", type=Path, default=None, help="a body of this program's to go on from")
     parser.add_argument("--size", choices=("small", "base"), default="small")
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--batch", type=int, default=32)
