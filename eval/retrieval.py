@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from qa.assistant import Assistant
 
 SYSTEMS = ("dense", "lexical", "fused", "reranked")  # vectors alone, BM25 alone, both, and ranked again by sentences as the product does
-PAIRS = (("fused", "dense"), ("fused", "lexical"), ("reranked", "lexical"), ("reranked", "fused"))
+PAIRS = (("fused", "dense"), ("fused", "lexical"), ("reranked", "dense"), ("reranked", "lexical"), ("reranked", "fused"))
 CUTS = (1, 3, 5, 10)
 DEPTH = max(CUTS)
 METRICS = (*(f"recall@{k}" for k in CUTS), "mrr@10", "ndcg@10", *(f"context_recall@{k}" for k in CUTS))

@@ -113,15 +113,15 @@ def keep_freed_memory() -> None:
 
 
 class CopyAnswerer:
-    """The shipped copy model (:mod:`qa.copy_model`), from a local folder, packed for reading (:mod:`index.packed`). Raises ModelError."""
+    """The shipped copy model (:mod:`qa.copy_model`), from a local folder, packed for reading (:mod:`qa.packed`). Raises ModelError."""
 
     def __init__(self, folder: str | Path = DEFAULT):
         go_offline()
         import torch
         from transformers import AutoTokenizer
 
-        from index.packed import PackedDecoder, native_int8, pack
         from qa.copy_model import CopyModel
+        from qa.packed import PackedDecoder, native_int8, pack
         from qa.reading import TYPES, Formatter
 
         quiet()

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForSeq2SeqLM, BertConfig, BertModel, PreTrainedConfig, PreTrainedModel
 from transformers.utils.generic import ModelOutput
 
-from index.packed import PackedDecoder
+from qa.packed import PackedDecoder
 from qa.reading import QUESTION, QUESTION_TYPES, TYPES
 
 ALIKE = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.99)  # cosines that part the levels of likeness to the question's words
@@ -62,7 +62,7 @@ class CopyConfig(PreTrainedConfig):
             intermediate_size=self.intermediate_size, max_position_embeddings=self.max_position_embeddings, hidden_dropout_prob=0.0,
             attention_probs_dropout_prob=0.0, pad_token_id=self.pad_token_id, **more,
         )
-        # On a CPU, at these lengths, eager attention trains 1.4 times as fast as sdpa; what is served has its own (index/packed.py).
+        # On a CPU, at these lengths, eager attention trains 1.4 times as fast as sdpa; what is served has its own (qa/packed.py).
         config._attn_implementation = "sdpa" if torch.cuda.is_available() else "eager"
         return config
 

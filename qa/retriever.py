@@ -12,11 +12,13 @@ import numpy as np
 
 from index.embed import Embedder
 from index.lexical import tokens
-from index.store import PassageStore
+from index.store import PassageStore, searchable
 from index.text import sentences
 from index.types import Document, Hit, Passage
 
 POOL = 200  # passages that each of the two searches puts forward
+# Where even the best passage by words holds less than this share of the question's tokens, by rarity, words count less: up to SHIFT less.
+FEW, SHIFT = 0.4, 0.2
 NEAREST = 30  # passages whose sentences are compared with the question, too
 CROWD, YIELD = 3, 0.9  # each passage of a document after its third stands back by this factor, so that one document does not crowd out the rest
 _DATE = re.compile(r"(?:19|20)\d\d(?:-\d\d){0,2}")
@@ -65,9 +67,9 @@ class Retriever:
     def search(self, question: str, k: int = 10, scope: Scope = EVERYWHERE) -> tuple[Hit, ...]:
         """The ``k`` best passages of the documents in ``scope``, best first; fewer where there are fewer, none where nothing matches at all.
 
-        A score is the weighted sum of the cosine and of the BM25 score as a share of the best one; with ``rerank``, half of it is of the
-        passage's best sentences (:meth:`_closest`). Where one document has many hits, later ones stand behind other documents' of about
-        the same score. Raises ValueError where no document is in ``scope``.
+        A score is the weighted sum of the cosine and of the BM25 score as a share of the best one, words weighing less where hardly any
+        of the question's are found; with ``rerank``, half of it is of the passage's best sentences (:meth:`_closest`). Where one document
+        has many hits, later ones stand behind other documents' of about the same score. Raises ValueError where no document is in ``scope``.
         """
         lexical = self.store.lexical.scores(question)
         inside = None if scope == EVERYWHERE else self._inside(scope)
@@ -85,13 +87,18 @@ class Retriever:
                 near = rows[np.argsort(-(self.store.vectors[rows] @ vector), kind="stable")[:pool]]
         rows = np.union1d(np.argsort(-lexical, kind="stable")[:pool], near)
         rows = rows if inside is None else rows[inside[rows]]
-        scores = (1 - self.dense) * lexical[rows] / best if best > 0 else np.zeros(len(rows), np.float32)
-        if self.dense > 0:
-            scores = scores + self.dense * np.maximum(self.store.vectors[rows] @ vector, 0.0)
-        if self.rerank and (self.embedder.light or self.dense < 1):
+        rarity = self._rarity(question)
+        dense = self.dense
+        if 0 < dense < 1:
+            held = sum(rarity[t] for t in rarity.keys() & tokens(searchable(self.store.passages[int(lexical.argmax())]))) if best > 0 else 0.0
+            dense = min(1.0, dense + SHIFT * max(0.0, 1 - held / (FEW * sum(rarity.values()) or 1.0)))
+        scores = (1 - dense) * lexical[rows] / best if best > 0 else np.zeros(len(rows), np.float32)
+        if dense > 0:
+            scores = scores + dense * np.maximum(self.store.vectors[rows] @ vector, 0.0)
+        if self.rerank and (self.embedder.light or dense < 1):
             best_rows = np.argsort(-scores, kind="stable")[: self.rerank]
             scores = scores / 2
-            scores[best_rows] += self._closest(question, vector, [self.store.passages[rows[i]] for i in best_rows]) / 2
+            scores[best_rows] += self._closest(rarity, vector, dense, [self.store.passages[rows[i]] for i in best_rows]) / 2
         seen: collections.Counter[str] = collections.Counter()
         found = []
         for i in (i for i in np.argsort(-scores, kind="stable") if scores[i] > 0):
@@ -101,14 +108,17 @@ class Retriever:
         found.sort(key=lambda hit: -hit[0])
         return tuple(Hit(passage, score, rank) for rank, (_, score, passage) in enumerate(found[:k], 1))
 
-    def _closest(self, question: str, vector: np.ndarray | None, passages: Sequence[Passage]) -> np.ndarray:
+    def _rarity(self, question: str) -> dict[str, float]:
+        """The question's tokens, each with its inverse document frequency."""
+        asked = sorted(set(tokens(question)))
+        return dict(zip(asked, self.store.lexical.rarity(asked).tolist(), strict=True))
+
+    def _closest(self, rarity: dict[str, float], vector: np.ndarray | None, dense: float, passages: Sequence[Passage]) -> np.ndarray:
         """``(passages,)``: of each passage the score of its best sentence or two neighbouring ones, title and heading with them.
 
         That is the share of the question's tokens that they hold, each by its rarity, and the cosine, weighed as passages are. Passages
         hold several facts, of which a question asks for one. Only a light embedder is asked for cosines: others would take too long.
         """
-        asked = sorted(set(tokens(question)))
-        rarity = dict(zip(asked, self.store.lexical.rarity(asked), strict=True))
         whole = sum(rarity.values()) or 1.0
         rows, shares, ends = [], [], []
         for passage in passages:
@@ -122,7 +132,7 @@ class Retriever:
             ends.append(len(shares))
         scores = np.array(shares, np.float32)
         if vector is not None and self.embedder.light:
-            scores = (1 - self.dense) * scores + self.dense * np.maximum(self.embedder.encode_spans(rows) @ vector, 0.0)
+            scores = (1 - dense) * scores + dense * np.maximum(self.embedder.encode_spans(rows) @ vector, 0.0)
         return np.array([scores[a:b].max() for a, b in zip([0, *ends], ends, strict=False)], np.float32)
 
     def _inside(self, scope: Scope) -> np.ndarray:

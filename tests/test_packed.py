@@ -5,8 +5,8 @@ import copy
 import pytest
 import torch
 
-from index.packed import Int8Linear, PackedDecoder, native_int8, pack
 from qa.copy_model import CopyModel
+from qa.packed import Int8Linear, PackedDecoder, native_int8, pack
 from qa.reading import Formatter
 from tests.test_copy_model import VOCABULARY
 

@@ -99,3 +99,18 @@ def test_a_title_counts_for_each_of_its_sentences(tmp_path, embedder):
     (tmp_path / "b.md").write_text("# 宜春经开区\n\n全区孵化器15家。\n", "utf-8")
     store = PassageStore.build(tmp_path, embedder)
     assert Retriever(store, embedder, 0.0).search("赣州经开区有几家孵化器")[0].passage.doc_id == "a.md"
+
+
+def test_words_count_less_where_hardly_any_are_found(tmp_path, embedder):
+    (tmp_path / "a.txt").write_text("孵化面积一百万平方米。", "utf-8")
+    (tmp_path / "b.txt").write_text("全区签约项目三十二个。", "utf-8")
+    store = PassageStore.build(tmp_path, embedder)
+    retriever = Retriever(store, embedder, 0.5, 0)
+    for question, share in (("孵化面积", 0.5), ("孵飞机", None), ("飞机", 0.7)):
+        score = {h.passage.doc_id: h.score for h in retriever.search(question)}["a.txt"]
+        cosine = float(store.vectors[0] @ embedder.encode([question])[0])
+        lexical = float(store.lexical.scores(question)[0] > 0)
+        if share:  # all of its words are found, or none
+            assert score == pytest.approx((1 - share) * lexical + share * cosine, abs=1e-5)
+        else:  # one character of six tokens, and a common one
+            assert 0.5 * lexical + 0.5 * cosine > score > 0.3 * lexical + 0.7 * cosine > 0
