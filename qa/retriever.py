@@ -88,14 +88,11 @@ class Retriever:
         rows = np.union1d(np.argsort(-lexical, kind="stable")[:pool], near)
         rows = rows if inside is None else rows[inside[rows]]
         rarity = self._rarity(question)
-        dense = self.dense
-        if 0 < dense < 1:
-            held = sum(rarity[t] for t in rarity.keys() & tokens(searchable(self.store.passages[int(lexical.argmax())]))) if best > 0 else 0.0
-            dense = min(1.0, dense + SHIFT * max(0.0, 1 - held / (FEW * sum(rarity.values()) or 1.0)))
+        dense = self._share(rarity, self.store.passages[int(lexical.argmax())] if best > 0 else None)
         scores = (1 - dense) * lexical[rows] / best if best > 0 else np.zeros(len(rows), np.float32)
         if dense > 0:
             scores = scores + dense * np.maximum(self.store.vectors[rows] @ vector, 0.0)
-        if self.rerank and (self.embedder.light or dense < 1):
+        if self.rerank and len(rows) and (self.embedder.light or dense < 1):
             best_rows = np.argsort(-scores, kind="stable")[: self.rerank]
             scores = scores / 2
             scores[best_rows] += self._closest(rarity, vector, dense, [self.store.passages[rows[i]] for i in best_rows]) / 2
@@ -112,6 +109,13 @@ class Retriever:
         """The question's tokens, each with its inverse document frequency."""
         asked = sorted(set(tokens(question)))
         return dict(zip(asked, self.store.lexical.rarity(asked).tolist(), strict=True))
+
+    def _share(self, rarity: dict[str, float], best: Passage | None) -> float:
+        """The vectors' share for a question of which ``best``, the first passage by words, may hold little."""
+        if not 0 < self.dense < 1:
+            return self.dense
+        held = sum(rarity[t] for t in rarity.keys() & tokens(searchable(best))) if best else 0.0
+        return min(1.0, self.dense + SHIFT * max(0.0, 1 - held / (FEW * sum(rarity.values()) or 1.0)))
 
     def _closest(self, rarity: dict[str, float], vector: np.ndarray | None, dense: float, passages: Sequence[Passage]) -> np.ndarray:
         """``(passages,)``: of each passage the score of its best sentence or two neighbouring ones, title and heading with them.
