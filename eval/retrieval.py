@@ -46,7 +46,7 @@ def read_distractors(path: str | Path) -> Iterator[tuple[str, str]]:
 
 
 def evaluate_retrieval(
-    embedder: Embedder, examples: Sequence[Example], distractors: Iterable[tuple[str, str]] = (), dense: float = 0.35, limit: int | None = None,
+    embedder: Embedder, examples: Sequence[Example], distractors: Iterable[tuple[str, str]] = (), dense: float = 0.5, limit: int | None = None,
     seed: int = 0, progress: Callable[[int, int], None] = silent, embedding: Callable[[int, int], None] = silent, part: Path | None = None,
     vectors: Path | None = None, about: Mapping[str, Any] | None = None,
 ) -> Report:
@@ -62,14 +62,14 @@ def evaluate_retrieval(
     ``about`` goes into the manifest.
     In memory are all passages and twice their vectors (4 bytes a dimension each). Raises GoldError where no question has a context.
     """
-    from qa.retriever import NEAREST, Retriever
+    from qa.retriever import RERANK, Retriever
 
     asked = sample([e for e in examples if e.answerable and e.gold], limit, seed)
     if not asked:
         raise GoldError("no question of the file has an answer and a context of its own: choose another file")
     contexts, passages = _passages(examples, distractors)
     store, built = _store(embedder, passages, vectors, embedding)
-    settings = ((1.0, 0), (0.0, 0), (dense, 0), (dense, NEAREST))
+    settings = ((1.0, 0), (0.0, 0), (dense, 0), (dense, RERANK))
     retrievers = {name: Retriever(store, embedder, *setting) for name, setting in zip(SYSTEMS, settings, strict=True)}
     by_context: dict[str, list[Passage]] = {}
     for passage in passages:

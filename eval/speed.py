@@ -5,7 +5,6 @@ Absolute times drift from machine to machine and from hour to hour; the ratios, 
 
 from __future__ import annotations
 
-import contextlib
 import statistics
 import sys
 import tempfile
@@ -18,9 +17,6 @@ from typing import Any
 from index.embed import MODELS, Embedder
 from index.store import searchable
 from qa.assistant import READ, Assistant
-
-with contextlib.suppress(ImportError):  # not on Windows
-    import resource
 
 # BAAI/bge-small-zh-v1.5 as its config.json has it: 24 million parameters.
 PEER: dict[str, Any] = {
@@ -52,7 +48,9 @@ def timed(work: Callable[[], object]) -> float:
 
 def most_memory() -> int | None:
     """The most bytes that this process has taken so far; None where the system does not tell."""
-    if "resource" not in globals():
+    try:
+        import resource
+    except ImportError:  # Windows
         return None
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 

@@ -83,8 +83,6 @@ class CharacterPairs(InputModule):
     ``table`` is ``(len(tokens), dim)`` float32. A text without a known token has the zero vector. Raises ValueError where the shapes differ.
     """
 
-    config_keys = ["dim"]  # noqa: RUF012 (as the library declares it)
-
     def __init__(self, tokens: Sequence[str], table: Tensor):
         super().__init__()
         self.vocabulary = Vocabulary(tokens)
@@ -120,7 +118,6 @@ class CharacterPairs(InputModule):
         scale = (table.abs().amax(1, keepdim=True) / 127).clamp(min=1e-8)
         save_file({"table": (table / scale).round().to(torch.int8), "scale": scale.squeeze(1)}, str(folder / WEIGHTS))
         (folder / VOCABULARY).write_text("\n".join(self.vocabulary.tokens) + "\n", "utf-8")
-        self.save_config(output_path)
 
     @classmethod
     def is_in(cls, folder: str | Path) -> bool:

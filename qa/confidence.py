@@ -128,7 +128,7 @@ class Calibration:
     """``dense`` is the vectors' share in search, ``weights`` the regression (constant first, then :func:`features`); ``verdict`` the one
     for yes and no, with the size of the verdict's odds after the features."""
 
-    dense: float = 0.35
+    dense: float = 0.5
     weights: tuple[float, ...] = (-2.0, 0.35, 0.1, 1.0, 1.0, 1.0, -1.0, -1.0, -0.5)
     threshold: float = 0.35
     verdict: tuple[float, ...] = ()

@@ -1,4 +1,4 @@
-"""How our own BERT models serve on a CPU: rows end to end without padding, int8 products and bfloat16 attention where the CPU has them.
+"""How the shipped answerer serves on a CPU: rows end to end without padding, int8 products and bfloat16 attention where the CPU has them.
 
 Padding is a quarter of what five passages of a real index fill, and matrix products are two thirds of the time. The weights are rounded
 with one scale an output, the inputs with one scale a product, as they come (dynamic quantisation; Q8BERT, Zafrir et al. 2019).

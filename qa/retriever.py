@@ -19,7 +19,7 @@ from index.types import Document, Hit, Passage
 POOL = 200  # passages that each of the two searches puts forward
 # Where even the best passage by words holds less than this share of the question's tokens, by rarity, words count less: up to SHIFT less.
 FEW, SHIFT = 0.4, 0.2
-NEAREST = 30  # passages whose sentences are compared with the question, too
+RERANK = 30  # passages that are ranked again by their sentences
 CROWD, YIELD = 3, 0.9  # each passage of a document after its third stands back by this factor, so that one document does not crowd out the rest
 _DATE = re.compile(r"(?:19|20)\d\d(?:-\d\d){0,2}")
 
@@ -59,7 +59,7 @@ class Retriever:
     """``search`` ranks the passages of one store. ``dense`` between 0 (words alone) and 1 (vectors alone); ``rerank`` passages are ranked
     again by their sentences."""
 
-    def __init__(self, store: PassageStore, embedder: Embedder, dense: float = 0.35, rerank: int = NEAREST):
+    def __init__(self, store: PassageStore, embedder: Embedder, dense: float = 0.5, rerank: int = RERANK):
         if not 0 <= dense <= 1:
             raise ValueError(f"the dense share is {dense}: choose one between 0 and 1")
         self.store, self.embedder, self.dense, self.rerank = store, embedder, dense, rerank
@@ -68,7 +68,7 @@ class Retriever:
         """The ``k`` best passages of the documents in ``scope``, best first; fewer where there are fewer, none where nothing matches at all.
 
         A score is the weighted sum of the cosine and of the BM25 score as a share of the best one, words weighing less where hardly any
-        of the question's are found; with ``rerank``, half of it is of the passage's best sentences (:meth:`_closest`). Where one document
+        of the question's are found; with ``rerank``, half of it is of the passage's best sentences (:meth:`_best_sentences`). Where one document
         has many hits, later ones stand behind other documents' of about the same score. Raises ValueError where no document is in ``scope``.
         """
         lexical = self.store.lexical.scores(question)
@@ -95,7 +95,7 @@ class Retriever:
         if self.rerank and len(rows) and (self.embedder.light or dense < 1):
             best_rows = np.argsort(-scores, kind="stable")[: self.rerank]
             scores = scores / 2
-            scores[best_rows] += self._closest(rarity, vector, dense, [self.store.passages[rows[i]] for i in best_rows]) / 2
+            scores[best_rows] += self._best_sentences(rarity, vector, dense, [self.store.passages[rows[i]] for i in best_rows]) / 2
         seen: collections.Counter[str] = collections.Counter()
         found = []
         for i in (i for i in np.argsort(-scores, kind="stable") if scores[i] > 0):
@@ -117,7 +117,7 @@ class Retriever:
         held = sum(rarity[t] for t in rarity.keys() & tokens(searchable(best))) if best else 0.0
         return min(1.0, self.dense + SHIFT * max(0.0, 1 - held / (FEW * sum(rarity.values()) or 1.0)))
 
-    def _closest(self, rarity: dict[str, float], vector: np.ndarray | None, dense: float, passages: Sequence[Passage]) -> np.ndarray:
+    def _best_sentences(self, rarity: dict[str, float], vector: np.ndarray | None, dense: float, passages: Sequence[Passage]) -> np.ndarray:
         """``(passages,)``: of each passage the score of its best sentence or two neighbouring ones, title and heading with them.
 
         That is the share of the question's tokens that they hold, each by its rarity, and the cosine, weighed as passages are. Passages

@@ -24,9 +24,9 @@ from index.embed import Embedder
 from index.lexical import LexicalIndex
 from index.store import CHUNK_SIZE, VERSION, PassageStore, searchable
 from index.text import sentences
-from index.types import Document, Manifest
+from index.types import Document, Hit, Manifest
 from qa.answerer import Span, load_answerer
-from qa.assistant import Assistant, worth_reading
+from qa.assistant import READ, Assistant, worth_reading
 from qa.compose import SURE, text_of
 from qa.confidence import Calibration, features
 from qa.retriever import Retriever
@@ -148,25 +148,36 @@ def main() -> None:
     # Which share of vectors finds best, is looked for among many more articles.
     lost = [(t, text) for name in ("xwlb_cctv_2012_2026", "crud_rag_docs") for t, text in sets.articles(args.data, name) if is_dev(text)]
     taken = {d.text for d in documents}
-    more = [Document(f"lost-{n}", t, text, "") for n, (t, text) in enumerate(lost[:: max(1, len(lost) // args.lost)]) if text not in taken]
+    more = [Document(f"lost-{n}", t, text, "") for n, (t, text) in enumerate(lost[:: max(1, len(lost) // max(1, args.lost))]) if text not in taken]
     crowd = _store(embedder, [*documents, *more])
+
+    def holds(hit: Hit, doc: str, answer: str) -> bool:
+        return hit.passage.doc_id == doc and answer in hit.passage.text
+
     found: list[tuple[float, float]] = []
     for dense in (0.0, 0.2, 0.35, 0.5, 0.65, 0.8, 1.0):
         retriever = Retriever(crowd, embedder, dense)
         ranks = []
         for question, doc, answer, _ in asked:
             if answer:
-                places = [h.rank for h in retriever.search(question, 10) if h.passage.doc_id == doc and answer in h.passage.text]
+                places = [h.rank for h in retriever.search(question, 10) if holds(h, doc, answer)]
                 ranks.append(places[0] if places else np.inf)
         r = np.array(ranks)
         found.append((float((1 / r).mean()), dense))
         told = f"recall@1 {(r <= 1).mean():.3f} recall@5 {(r <= 5).mean():.3f} mrr@10 {found[-1][0]:.4f}"
         print(f"dense {dense:.2f} among {len(crowd.passages)} passages: {told}")
     dense = max(found)[1]
+    chosen, read, kept = Retriever(crowd, embedder, dense), [], []
+    for question, doc, answer, _ in asked:
+        hits = chosen.search(question)
+        read.append(len(worth_reading(hits)))
+        if answer and any(holds(hit, doc, answer) for hit in hits[:READ]):
+            kept.append(any(holds(hit, doc, answer) for hit in worth_reading(hits)))
+    print(f"worth reading there: {np.mean(read):.1f} of {READ} passages; of {len(kept)} questions {len(kept) - sum(kept)} lose theirs")
     retriever, answerer = Retriever(store, embedder, dense), load_answerer(args.answerer)
     assistant = Assistant(store, retriever, answerer, Calibration(dense))
-    read = [(row, assistant.candidates(row[0], worth_reading(retriever.search(row[0])))) for row in asked]
-    plain = [(q, answer, spans) for (q, _, answer, kind), spans in read if kind not in VERDICTS]
+    candidates = [(row, assistant.candidates(row[0], worth_reading(retriever.search(row[0])))) for row in asked]
+    plain = [(q, answer, spans) for (q, _, answer, kind), spans in candidates if kind not in VERDICTS]
 
     def right(span: Span, answer: str) -> bool:
         return bool(answer) and same(text_of(span, store.documents), answer)
@@ -200,7 +211,7 @@ def main() -> None:
           f"{(chance[good] < threshold).mean():.3f} of the right answers, {(chance[~silent & ~good] < threshold).mean():.3f} of the wrong ones")
     row: dict[str, Any] = {"dense": dense, "weights": weights, "threshold": threshold}
     if answerer.judges:
-        judged = [(q, kind, fitted.ranked(q, spans, store.documents)[0][1]) for (q, _, _, kind), spans in read if kind in VERDICTS and spans]
+        judged = [(q, kind, fitted.ranked(q, spans, store.documents)[0][1]) for (q, _, _, kind), spans in candidates if kind in VERDICTS and spans]
         x = np.array([(*traits(q, s), min(8.0, abs(s.yes))) for q, _, s in judged])
         said = np.array([kind == ("yes" if s.yes > 0 else "no") for _, kind, s in judged])
         row["verdict"] = regression(x, said)
