@@ -5,10 +5,11 @@ import copy
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from transformers import AutoConfig, AutoModelForSeq2SeqLM
 
 from qa import copy_model
-from qa.copy_model import ALIKE, is_question
+from qa.copy_model import ALIKE, SCALES, CopyModel, is_question, rounded, unrounded
 from qa.reading import (
     BIGRAM,
     CHARACTER,
@@ -161,6 +162,23 @@ def test_loads_through_the_auto_classes(tiny, tmp_path):
     again = AutoModelForSeq2SeqLM.from_pretrained(tmp_path).eval()
     batch, _ = Formatter(VOCABULARY).batch([("甲多少", "", "乙丙1234。")], 32)
     assert torch.allclose(again.generate(**batch).sequences_scores, tiny.generate(**batch).sequences_scores, atol=1e-5)
+
+
+def test_rounded_weights_take_a_byte_each_and_read_alike(tiny, tmp_path):
+    kept = rounded(tiny.state_dict())
+    table = "encoder.embeddings.word_embeddings.weight"
+    assert kept[table].dtype == torch.int8 and kept["begin"].dtype == torch.float16
+    again = unrounded(kept)
+    assert set(again) == set(tiny.state_dict()) and (again[table] - tiny.state_dict()[table]).abs().max() <= kept[table + SCALES].max() / 2 + 1e-6
+    tiny.config.save_pretrained(tmp_path)
+    save_file(kept, tmp_path / "model.safetensors")
+    batch, _ = Formatter(VOCABULARY).batch([("甲多少", "", "乙丙1234。")], 32)
+    read = AutoModelForSeq2SeqLM.from_pretrained(tmp_path).generate(**batch)
+    assert torch.allclose(read.sequences_scores, tiny.generate(**batch).sequences_scores, atol=0.05)
+    del kept[table]
+    save_file(kept, tmp_path / "model.safetensors")
+    with pytest.raises(RuntimeError, match="word_embeddings"):
+        CopyModel.from_pretrained(tmp_path)
 
 
 def test_of_a_long_question_the_end_is_read():

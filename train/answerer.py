@@ -16,10 +16,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from torch.utils.data import DataLoader
 from transformers import AutoTokenizer, BertModel
+from transformers.utils import SAFE_WEIGHTS_NAME
 
-from qa.copy_model import CopyConfig, CopyModel
+from qa.copy_model import CopyConfig, CopyModel, rounded
 from qa.reading import PAIRS, QUESTION, QUESTION_TYPES, TITLE, TITLE_TYPES, TYPES, Formatter
 from train import data as sets
 from train.body import character_tokenizer, chinese_body
@@ -111,10 +113,11 @@ def build(start: Path | None, data: Path, layers: int) -> tuple[CopyModel, Any]:
 
 
 def save(model: CopyModel, tokenizer: Any, formatter: Formatter, out: Path) -> None:
-    """Write the shipped form: float16 safetensors, config, tokenizer, the pairs that have vectors."""
+    """Write the shipped form: int8 safetensors, config, tokenizer, the pairs that have vectors."""
     out.mkdir(parents=True, exist_ok=True)
-    state = {k: (v.half() if v.is_floating_point() else v).cpu() for k, v in model.state_dict().items()}
-    model.save_pretrained(out, state_dict=state)
+    model.config.architectures = [type(model).__name__]
+    model.config.save_pretrained(out)
+    save_file(rounded(model.state_dict()), out / SAFE_WEIGHTS_NAME, metadata={"format": "pt"})
     tokenizer.save_pretrained(out)
     if formatter.pairs:
         (out / PAIRS).write_text("\n".join(formatter.pairs) + "\n", "utf-8")
@@ -132,6 +135,7 @@ def main() -> None:
     parser.add_argument("--lengths", default="192:0.6,288:1", help="tokens a row, each until that share of the time")
     parser.add_argument("--made", default="0.65,0.25", help="share of in-place questions, at the start and at the end")
     parser.add_argument("--asked", type=float, default=0.35, help="weight of train/asked.jsonl beside the other people's questions, whose sum is 1")
+    parser.add_argument("--wrong", type=float, default=0.1, help="share of the questions with an answer put to a passage that search finds elsewhere")
     parser.add_argument("--lr", type=float, default=6e-4)
     parser.add_argument("--body-lr", type=float, default=0.35, help="the body's share of the learning rate")
     parser.add_argument("--dropout", type=float, default=0.0, help="where the people's questions are read many times over")
@@ -156,7 +160,7 @@ def main() -> None:
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = args.dropout
-    sampler = RowSampler(args.data, formatter, Random(args.seed), args.limit, args.asked)
+    sampler = RowSampler(args.data, formatter, Random(args.seed), args.limit, args.asked, args.wrong)
     dev = sampler.dev(192, args.dev)
     print(json.dumps({"parameters": sum(p.numel() for p in model.parameters()), **{k: str(v) for k, v in vars(args).items()}}), flush=True)
     new = ("word_embeddings", "token_type")

@@ -9,10 +9,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
+from index.chunk import chunk_document
+from index.lexical import LexicalIndex
 from index.text import sentences
+from index.types import Document
 from qa.reading import Formatter, with_turn
 from train import data as sets
 from train.questions import make
@@ -91,11 +95,32 @@ def split(examples: Sequence[sets.Example]) -> tuple[list[sets.Example], list[se
     return trained, [x for x in held if not any(a < x.at + len(x.context) and x.at < b for a, b in read.get(x.article, ()))]
 
 
+class Elsewhere:
+    """Passages that look as if they answered a question and do not: what a search by words finds for it away from its own context.
+
+    Served, the reader gets some such passages with every question (hard negatives, as in Karpukhin et al. 2020).
+    """
+
+    def __init__(self, passages: Sequence[tuple[str, str]]):
+        """``passages`` are ``(title, text)``."""
+        self.passages = passages
+        self._index = LexicalIndex.build([f"{title}\n{text}" for title, text in passages])
+
+    def find(self, question: str, answer: str, context: str, rng: Random, first: int = 8) -> tuple[str, str] | None:
+        """One of the ``first`` passages for ``question`` that neither lie in ``context`` nor hold ``answer``."""
+        scores = self._index.scores(question)
+        top = np.argsort(-scores, kind="stable")[: first + 4]
+        # Two excerpts of one article may overlap.
+        found = [self.passages[i] for i in top if scores[i] > 0 and answer not in self.passages[i][1] and self.passages[i][1][100:130] not in context]
+        return rng.choice(found[:first]) if found else None
+
+
 class RowSampler:
     """Endless training rows for windows of ``size`` tokens, and fixed development rows."""
 
-    def __init__(self, data: Path, formatter: Formatter, rng: Random, limit: int | None = None, asked: float = 0.35):
-        """``limit`` articles of each text file are read; ``asked`` is the weight of our own questions beside WEIGHTS, whose sum is 1."""
+    def __init__(self, data: Path, formatter: Formatter, rng: Random, limit: int | None = None, asked: float = 0.35, wrong: float = 0.0):
+        """``limit`` articles of each text file are read; ``asked`` is the weight of our own questions beside WEIGHTS, whose sum is 1; ``wrong`` the
+        share of the questions with an answer that are put to a passage from elsewhere, and half of it the share that are changed to near misses."""
         self.rng, self.formatter, self.weights = rng, formatter, {**WEIGHTS, "asked": asked, "followups": asked * FOLLOWUPS}
         examples = [x for x in sets.reading(data) if len(x.answer) <= 60 and (len(x.question) >= 4 or x.before)]
         trained, held = split(examples)
@@ -117,6 +142,15 @@ class RowSampler:
         shortest = Random(0)
         shortest.shuffle(self.real_dev)
         shortest.shuffle(self.texts_dev)
+        self.wrong, self.elsewhere = wrong, Elsewhere(self._passages()) if wrong else None
+
+    def _passages(self, articles: int = 5_000) -> list[tuple[str, str]]:
+        """What :class:`Elsewhere` searches: the contexts that are trained on, and the passages of some articles of each text file."""
+        found = {x.context: x.title for rows in self.real.values() for x in rows}
+        for rows in self.texts.values():
+            for title, body in rows[:: max(1, len(rows) // articles)]:
+                found |= {p.text: title for p in chunk_document(Document("", title, body, ""))}
+        return [(title, text) for text, title in found.items()]
 
     def _window(self, text: str, start: int, end: int, room: int) -> tuple[str, int]:
         """A window of ``text`` of at most ``room`` characters that holds ``[start, end)``, and where it begins."""
@@ -142,6 +176,22 @@ class RowSampler:
         passage, at = self._window(x.context, x.start, end, room)
         others = (o for o in occurrences(passage, x.answer) if o != x.start - at and len(x.answer) > 1)
         return Row(question, title, passage, x.answer, (x.start - at, *others), {"yes": 1, "no": 0}.get(x.kind, -1))
+
+    def elsewhere_row(self, x: sets.Example, size: int) -> Row | None:
+        """The question of ``x`` on a passage from elsewhere, or changed to a near miss on its own: neither has an answer. None for most."""
+        rng = self.rng
+        if not self.elsewhere or x.start < 0 or x.before or (draw := rng.random()) > self.wrong * 1.5:
+            return None
+        if not (found := self.elsewhere.find(x.question, x.answer, x.context, rng)):
+            return None
+        titled = rng.random() < 0.6
+        if draw < self.wrong:
+            title = found[0] if titled else ""
+            return Row(x.question, title, found[1][: self.formatter.room(x.question, title, size)], "", ())
+        title = x.title if titled else ""
+        passage, _ = self._window(x.context, x.start, x.start + len(x.answer), self.formatter.room(x.question, title, size))
+        missed = near_miss(x.question, passage + x.title, found[1], rng)
+        return Row(missed, title, passage, "", ()) if missed else None
 
     def made_row(self, article: tuple[str, str], other: tuple[str, str], size: int) -> Row | None:
         rng = self.rng
@@ -187,7 +237,8 @@ class RowSampler:
                 row = self.made_row(rng.choice(self.texts[name]), rng.choice(self.texts[name]), size)
             else:
                 source = rng.choices(list(self.real), [self.weights[name] for name in self.real])[0]
-                row = self.real_row(rng.choice(self.real[source]), size)
+                x = rng.choice(self.real[source])
+                row = self.elsewhere_row(x, size) or self.real_row(x, size)
             if row:
                 return self._slip(row)
 
