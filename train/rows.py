@@ -106,13 +106,13 @@ class Elsewhere:
         self.passages = passages
         self._index = LexicalIndex.build([f"{title}\n{text}" for title, text in passages])
 
-    def find(self, question: str, answer: str, context: str, rng: Random, first: int = 8) -> tuple[str, str] | None:
-        """One of the ``first`` passages for ``question`` that neither lie in ``context`` nor hold ``answer``."""
+    def find(self, question: str, answer: str, context: str, first: int = 8) -> list[tuple[str, str]]:
+        """The ``first`` passages for ``question`` that neither lie in ``context`` nor hold ``answer`` ("" where there is none), best first."""
         scores = self._index.scores(question)
-        top = np.argsort(-scores, kind="stable")[: first + 4]
+        top = np.argpartition(-scores, min(2 * first, len(scores) - 1))[: 2 * first]
+        rows = [self.passages[i] for i in top[np.argsort(-scores[top], kind="stable")] if scores[i] > 0]
         # Two excerpts of one article may overlap.
-        found = [self.passages[i] for i in top if scores[i] > 0 and answer not in self.passages[i][1] and self.passages[i][1][100:130] not in context]
-        return rng.choice(found[:first]) if found else None
+        return [(title, text) for title, text in rows if not (answer and answer in text) and text[100:130] not in context][:first]
 
 
 class RowSampler:
@@ -182,15 +182,16 @@ class RowSampler:
         rng = self.rng
         if not self.elsewhere or x.start < 0 or x.before or (draw := rng.random()) > self.wrong * 1.5:
             return None
-        if not (found := self.elsewhere.find(x.question, x.answer, x.context, rng)):
+        if not (found := self.elsewhere.find(x.question, x.answer, x.context)):
             return None
+        other, text = rng.choice(found)
         titled = rng.random() < 0.6
         if draw < self.wrong:
-            title = found[0] if titled else ""
-            return Row(x.question, title, found[1][: self.formatter.room(x.question, title, size)], "", ())
+            title = other if titled else ""
+            return Row(x.question, title, text[: self.formatter.room(x.question, title, size)], "", ())
         title = x.title if titled else ""
         passage, _ = self._window(x.context, x.start, x.start + len(x.answer), self.formatter.room(x.question, title, size))
-        missed = near_miss(x.question, passage + x.title, found[1], rng)
+        missed = near_miss(x.question, passage + x.title, text, rng)
         return Row(missed, title, passage, "", ()) if missed else None
 
     def made_row(self, article: tuple[str, str], other: tuple[str, str], size: int) -> Row | None:
