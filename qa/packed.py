@@ -16,6 +16,9 @@ from torch import Tensor, nn
 from transformers import BertModel
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions as Output
 
+# What multiplies bfloat16 and int8 is made anew for every shape that it has not met (a millisecond), so rows of nearly one length share one.
+ROUND = 16
+
 
 def native_int8() -> bool:
     """Whether this CPU multiplies int8 without overflow (VNNI) and torch has the products for it, which newer ones may not."""
@@ -57,9 +60,22 @@ def joined(linears: Sequence[nn.Linear], scales: Sequence[float], int8: bool) ->
         return found
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Attention ``(asking, heads, size)`` over ``(asked, heads, size)``, the queries scaled already → ``(asking, heads * size)``."""
+def rooms(lengths: Sequence[int], most: int) -> list[int]:
+    """Each length rounded up to ROUND, ``most`` at most."""
+    return [min(-(-length // ROUND) * ROUND, most) for length in lengths]
+
+
+def end_to_end(states: Tensor, places: Sequence[int]) -> Tensor:
+    """``(sum(places), hidden)``: the first ``places[i]`` of each row of ``states`` ``(batch, source, hidden)``."""
+    return torch.cat([row[:place] for row, place in zip(states, places, strict=True)])
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, length: int | None = None) -> Tensor:
+    """Attention ``(asking, heads, size)`` over ``(asked, heads, size)``, or the first ``length`` of these, the queries scaled already →
+    ``(asking, heads * size)``."""
     weights = torch.bmm(query.transpose(0, 1), key.permute(1, 2, 0))
+    if length is not None and length < len(key):
+        weights[..., length:] = -torch.inf
     torch.softmax(weights, -1, out=weights)
     return torch.bmm(weights, value.transpose(0, 1)).transpose(0, 1).reshape(len(query), -1)
 
@@ -84,9 +100,10 @@ class PackedLayer(nn.Module):
     def _onward(self, x: Tensor) -> Tensor:
         return self.output_norm(self.down(F.gelu(self.up(x))).add_(x))
 
-    def forward(self, x: Tensor, lengths: list[int]) -> Tensor:
-        """States ``(sum(lengths), hidden)`` in and out."""
-        attended = torch.cat([attend(*row.unbind(1)) for row in self._heads(self.qkv(x), 3).split(lengths)])
+    def forward(self, x: Tensor, lengths: list[int], places: list[int]) -> Tensor:
+        """States ``(sum(places), hidden)`` in and out; of each row's ``places`` the first ``lengths`` are looked at."""
+        rows = self._heads(self.qkv(x), 3).split(places)
+        attended = torch.cat([attend(row[:, 0], row[:, 1], row[:, 2], length) for row, length in zip(rows, lengths, strict=True)])
         return self._onward(self.attention_norm(self.project(attended.float()).add_(x)))
 
 
@@ -95,14 +112,15 @@ class PackedDecoderLayer(PackedLayer):
 
     def __init__(self, layer: Any, heads: int, int8: bool):
         super().__init__(layer, heads, int8)
+        self.narrow = torch.float32  # few products of ever new shapes
         cross = layer.crossattention
         self.asks = joined([cross.self.query], [self.shrink], int8)
         self.holds = joined([cross.self.key, cross.self.value], [1, 1], int8)
         self.cross_project, self.cross_norm = joined([cross.output.dense], [1], int8), cross.output.LayerNorm
 
-    def hold(self, source: Tensor, lengths: list[int]) -> tuple[Tensor, ...]:
-        """Keys and values of each source row, ``(length, 2, heads, size)``, of states ``(sum(lengths), hidden)``."""
-        return self._heads(self.holds(source), 2).split(lengths)
+    def hold(self, source: Tensor, lengths: list[int], places: list[int]) -> list[Tensor]:
+        """Keys and values of each source row, ``(length, 2, heads, size)``, of states ``(sum(places), hidden)``."""
+        return [row[:length] for row, length in zip(self._heads(self.holds(source), 2).split(places), lengths, strict=True)]
 
     def forward(  # type: ignore[override]
         self, x: Tensor, held: Sequence[Tensor], readers: dict[int, list[int]]
@@ -116,7 +134,7 @@ class PackedDecoderLayer(PackedLayer):
         asking = self._heads(self.asks(flat), 1).view(beams, steps, self.heads, -1)
         found = torch.empty(beams, steps, width, dtype=self.narrow)
         for row, beams_of_row in readers.items():
-            found[beams_of_row] = attend(asking[beams_of_row].flatten(0, 1), *held[row].unbind(1)).view(len(beams_of_row), steps, width)
+            found[beams_of_row] = attend(asking[beams_of_row].flatten(0, 1), held[row][:, 0], held[row][:, 1]).view(len(beams_of_row), steps, width)
         flat = self.cross_norm(self.cross_project(found.reshape(flat.shape).float()).add_(flat))
         return self._onward(flat).view(beams, steps, width)
 
@@ -130,14 +148,17 @@ class PackedEncoder(nn.Module):
 
     @torch.no_grad()
     def forward(self, hidden_states: Tensor, attention_mask: Tensor | None = None, **_: object) -> Output:
-        """``hidden_states`` ``(batch, source, hidden)``; ``attention_mask`` ``(batch, 1, source, source)``, true or zero where it is looked at."""
+        """``hidden_states`` ``(batch, source, hidden)``, each row filled from its beginning; ``attention_mask`` ``(batch, 1, source, source)``,
+        true or zero where it is looked at."""
         seen = torch.ones(hidden_states.shape[:2], dtype=torch.bool) if attention_mask is None else attention_mask[:, 0, 0]
-        filled = seen if seen.dtype == torch.bool else seen == 0
-        x, lengths = hidden_states[filled], filled.sum(1).tolist()
+        lengths = (seen if seen.dtype == torch.bool else seen == 0).sum(1).tolist()
+        places = rooms(lengths, hidden_states.shape[1])
+        x = end_to_end(hidden_states, places)
         for layer in self.layers:
-            x = layer(x, lengths)
+            x = layer(x, lengths, places)
         states = torch.zeros_like(hidden_states)
-        states[filled] = x
+        for row, found, length in zip(states, x.split(places), lengths, strict=True):
+            row[:length] = found[:length]
         return Output(last_hidden_state=states)
 
 
@@ -156,9 +177,10 @@ class PackedDecoder(nn.Module):
         """``begun`` ``(beams, steps, hidden)`` reads ``hidden[rows]``; ``hidden`` and ``attention_mask`` are of the source, ``rows`` ``(beams,)``."""
         of, held = self._held
         if of is not hidden:
-            filled = attention_mask > 0
-            source, lengths = hidden[filled], filled.sum(1).tolist()
-            held = [layer.hold(source, lengths) for layer in self.layers if isinstance(layer, PackedDecoderLayer)]
+            lengths = (attention_mask > 0).sum(1).tolist()
+            places = rooms(lengths, hidden.shape[1])
+            source = end_to_end(hidden, places)
+            held = [layer.hold(source, lengths, places) for layer in self.layers if isinstance(layer, PackedDecoderLayer)]
             self._held = hidden, held
         readers: dict[int, list[int]] = {}
         for beam, row in enumerate(rows.tolist()):
