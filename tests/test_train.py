@@ -15,6 +15,7 @@ import zstandard
 from index.text import sentences
 from train import data as sets
 from train.questions import make
+from train.rows import Elsewhere
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -130,6 +131,16 @@ def test_questions_made_in_place_ask_and_hold_their_answer():
                 assert sentence[start:end].strip() and 5 <= len(question) <= 46
                 assert re.search("什么|多少|哪|谁|何|几|怎|啥|多久|多长|多大", question)
     assert made > 100
+
+
+def test_wrong_passages_look_like_the_question_and_hold_no_answer():
+    own = "南昌综保区去年进出口总额210亿元。" + "会议听取了汇报，研究了下一步工作。" * 12
+    near = "赣州综保区去年进出口总额86亿元。" + "园区负责人介绍了有关情况，企业代表发了言。" * 10
+    same = "记者获悉，南昌综保区进出口总额突破210亿元。" + "各界人士表示祝贺，活动持续了三天。" * 12
+    far = "红烧肉要小火慢炖。" * 20
+    elsewhere = Elsewhere([("", own[3:]), ("", near), ("", same), ("", far)])
+    assert elsewhere.find("南昌综保区进出口总额多少", "210亿元", own) == [("", near)]
+    assert ("", same) in elsewhere.find("南昌综保区进出口总额多少", "", own) and elsewhere.find("😀", "", own) == []
 
 
 def trained(script: str, *options: object) -> list[dict]:
