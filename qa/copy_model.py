@@ -14,52 +14,26 @@ al. 2017). The encoder starts from all-MiniLM-L6-v2 (Wang et al. 2020).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForSeq2SeqLM, BertConfig, BertModel, PreTrainedConfig, PreTrainedModel
 from transformers.utils import SAFE_WEIGHTS_NAME
 from transformers.utils.generic import ModelOutput
 
-from qa.packed import PackedDecoder
+from qa.packed import SCALES, PackedDecoder, unrounded
 from qa.reading import QUESTION, QUESTION_TYPES, TYPES
 
 ALIKE = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.99)  # cosines that part the levels of likeness to the question's words
 
 NEAR = 16  # characters that every answer is read for; longer ones are read on where they are likely
 UNLIKELY = 9.0  # how far below the likeliest beginning, as a logarithm, nothing is looked for
-
-
-SCALES = ".scales"  # after the name of a matrix kept in int8: one number a row
-
-
-def rounded(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """``state`` as it is shipped: matrices in int8 with a scale a row, the rest (and those of few rows) in float16. A CPU
-    that multiplies int8 rounds most of them so anyway."""
-    found = {}
-    for name, value in state.items():
-        value = value.detach().cpu()
-        if value.is_floating_point() and value.ndim == 2 and len(value) > 16:
-            scales = (value.float().abs().amax(1) / 127).clamp(min=1e-8)
-            found[name], found[name + SCALES] = (value.float() / scales[:, None]).round().to(torch.int8), scales
-        else:
-            found[name] = (value.half() if value.is_floating_point() else value).contiguous()
-    return found
-
-
-def unrounded(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What :func:`rounded` kept, in float32 again; tensors without scales as they are."""
-    scales = {name: value for name, value in state.items() if name.endswith(SCALES)}
-    return {
-        name: value.float() * scales[name + SCALES][:, None] if name + SCALES in scales else value.float() if value.is_floating_point() else value
-        for name, value in state.items() if name not in scales
-    }
 
 
 class CopyConfig(PreTrainedConfig):
@@ -152,13 +126,16 @@ class CopyModel(PreTrainedModel):
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> CopyModel:
-        """As of any transformers model; and from a folder with :func:`rounded` weights, in float32."""
+        """As of any transformers model; and from a folder with weights as :func:`qa.packed.rounded` keeps them, in float32."""
         path = Path(str(pretrained_model_name_or_path)) / SAFE_WEIGHTS_NAME
-        state = load_file(path) if path.is_file() else {}
-        if not any(name.endswith(SCALES) for name in state):
+        names: list[str] = []
+        if path.is_file():
+            with safe_open(path, "pt") as kept:
+                names = list(kept.keys())
+        if not any(name.endswith(SCALES) for name in names):
             return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
         model = cls(kwargs.get("config") or cls.config_class.from_pretrained(path.parent))
-        model.load_state_dict(unrounded(state))
+        model.load_state_dict(unrounded(load_file(path)))
         return model.eval()
 
     def _init_weights(self, module: nn.Module) -> None:

@@ -7,7 +7,7 @@ with one scale an output, the inputs with one scale a product, as they come (dyn
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,6 +18,30 @@ from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttenti
 
 # What multiplies bfloat16 and int8 is made anew for every shape that it has not met (a millisecond), so rows of nearly one length share one.
 ROUND = 16
+SCALES = ".scales"  # after the name of a matrix kept in int8: one number a row
+
+
+def rounded(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """``state`` as it is shipped: matrices in int8 with a scale a row, the rest (and those of few rows) in float16. A CPU
+    that multiplies int8 rounds most of them so anyway."""
+    found = {}
+    for name, value in state.items():
+        value = value.detach().cpu()
+        if value.is_floating_point() and value.ndim == 2 and len(value) > 16:
+            scales = (value.float().abs().amax(1) / 127).clamp(min=1e-8)
+            found[name], found[name + SCALES] = (value.float() / scales[:, None]).round().to(torch.int8), scales
+        else:
+            found[name] = (value.half() if value.is_floating_point() else value).contiguous()
+    return found
+
+
+def unrounded(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What :func:`rounded` kept, in float32 again; tensors without scales as they are."""
+    scales = {name: value for name, value in state.items() if name.endswith(SCALES)}
+    return {
+        name: value.float() * scales[name + SCALES][:, None] if name + SCALES in scales else value.float() if value.is_floating_point() else value
+        for name, value in state.items() if name not in scales
+    }
 
 
 def native_int8() -> bool:

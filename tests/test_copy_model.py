@@ -9,7 +9,8 @@ from safetensors.torch import save_file
 from transformers import AutoConfig, AutoModelForSeq2SeqLM
 
 from qa import copy_model
-from qa.copy_model import ALIKE, SCALES, CopyModel, is_question, rounded, unrounded
+from qa.copy_model import ALIKE, CopyModel, is_question
+from qa.packed import SCALES, rounded, unrounded
 from qa.reading import (
     BIGRAM,
     CHARACTER,

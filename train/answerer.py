@@ -21,7 +21,8 @@ from torch.utils.data import DataLoader
 from transformers import AutoTokenizer, BertModel
 from transformers.utils import SAFE_WEIGHTS_NAME
 
-from qa.copy_model import CopyConfig, CopyModel, rounded
+from qa.copy_model import CopyConfig, CopyModel
+from qa.packed import rounded
 from qa.reading import PAIRS, QUESTION, QUESTION_TYPES, TITLE, TITLE_TYPES, TYPES, Formatter
 from train import data as sets
 from train.body import character_tokenizer, chinese_body

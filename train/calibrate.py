@@ -31,8 +31,8 @@ from qa.compose import SURE, text_of
 from qa.confidence import Calibration, features
 from qa.retriever import Retriever
 from train import data as sets
-from train.questions import make
-from train.rows import is_dev, near_miss, split
+from train.questions import make, near_miss
+from train.rows import is_dev, split
 
 VERDICTS = ("yes", "no", "unknown")
 Asked = tuple[str, str, str, str]  # question, document id, answer ("" where there is none), kind

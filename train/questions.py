@@ -215,3 +215,30 @@ def make(sentence: str, title: str, rng: Random) -> tuple[str, int, int] | None:
         return None
     question = _vary(question, title, rng)
     return (question, start, end) if len(question) >= 6 and _ASKS.search(question) else None
+
+
+# One of these asked for where the other is told of makes a near miss.
+OPPOSITES = tuple(
+    tuple(pair.split()) for pair in (
+        "进口 出口", "增长 下降", "最高 最低", "上半年 下半年", "今年 去年", "男 女", "增加 减少", "第一 第二", "开工 竣工", "城镇 农村", "首次 末次",
+        "最大 最小", "投资 贷款", "收入 支出", "省级 市级", "国家级 省级", "上午 下午", "春季 秋季", "东部 西部", "成立 撤销", "学生 老师", "利润 亏损",
+    )
+)
+_YEAR = re.compile(r"(?:19|20)\d\d(?=年)")
+_NAME = re.compile(r"[\u4e00-\u9fa5]{2}(?=省|市|县|区|州|国|镇|大学|公司|集团|医院|综保区|经开区|高新区)")
+
+
+def near_miss(question: str, passage: str, elsewhere: str, rng: Random) -> str:
+    """``question`` with its year, a name or a word of contrast changed to one that ``passage`` lacks; empty where there is none to change."""
+    changes = [(m.span(), str(int(m.group()) + rng.choice((-3, -2, -1, 1, 2)))) for m in _YEAR.finditer(question)]
+    if names := _NAME.findall(elsewhere):
+        changes += [(m.span(), rng.choice(names)) for m in _NAME.finditer(question)]
+    for a, b in OPPOSITES:
+        for old, new in ((a, b), (b, a)):
+            if (at := question.find(old)) >= 0:
+                changes.append(((at, at + len(old)), new))
+    changes = [(span, new) for span, new in changes if new not in passage and question[span[0] : span[1]] != new]
+    if not changes:
+        return ""
+    (start, end), new = rng.choice(changes)
+    return question[:start] + new + question[end:]

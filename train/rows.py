@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from index.text import sentences
 from index.types import Document
 from qa.reading import Formatter, with_turn
 from train import data as sets
-from train.questions import make
+from train.questions import make, near_miss
 
 # How often each reading set is drawn: its size, weighed by how near it is to offices' questions.
 WEIGHTS = {
@@ -52,33 +51,6 @@ def occurrences(text: str, part: str, limit: int = 8) -> list[int]:
     return found
 
 
-# One of these asked for where the other is told of makes a near miss.
-OPPOSITES = tuple(
-    tuple(pair.split()) for pair in (
-        "进口 出口", "增长 下降", "最高 最低", "上半年 下半年", "今年 去年", "男 女", "增加 减少", "第一 第二", "开工 竣工", "城镇 农村", "首次 末次",
-        "最大 最小", "投资 贷款", "收入 支出", "省级 市级", "国家级 省级", "上午 下午", "春季 秋季", "东部 西部", "成立 撤销", "学生 老师", "利润 亏损",
-    )
-)
-_YEAR = re.compile(r"(?:19|20)\d\d(?=年)")
-_NAME = re.compile(r"[\u4e00-\u9fa5]{2}(?=省|市|县|区|州|国|镇|大学|公司|集团|医院|综保区|经开区|高新区)")
-
-
-def near_miss(question: str, passage: str, elsewhere: str, rng: Random) -> str:
-    """``question`` with its year, a name or a word of contrast changed to one that ``passage`` lacks; empty where there is none to change."""
-    changes = [(m.span(), str(int(m.group()) + rng.choice((-3, -2, -1, 1, 2)))) for m in _YEAR.finditer(question)]
-    if names := _NAME.findall(elsewhere):
-        changes += [(m.span(), rng.choice(names)) for m in _NAME.finditer(question)]
-    for a, b in OPPOSITES:
-        for old, new in ((a, b), (b, a)):
-            if (at := question.find(old)) >= 0:
-                changes.append(((at, at + len(old)), new))
-    changes = [(span, new) for span, new in changes if new not in passage and question[span[0] : span[1]] != new]
-    if not changes:
-        return ""
-    (start, end), new = rng.choice(changes)
-    return question[:start] + new + question[end:]
-
-
 def is_dev(context: str) -> bool:
     """One context in 25 is never trained on."""
     return sum(map(ord, context[:60])) % 25 == 0
@@ -107,12 +79,12 @@ class Elsewhere:
         self._index = LexicalIndex.build([f"{title}\n{text}" for title, text in passages])
 
     def find(self, question: str, answer: str, context: str, first: int = 8) -> list[tuple[str, str]]:
-        """The ``first`` passages for ``question`` that neither lie in ``context`` nor hold ``answer`` ("" where there is none), best first."""
+        """The ``first`` passages for ``question`` that neither lie in ``context`` nor hold ``answer``, best first; none of less than 100 characters."""
         scores = self._index.scores(question)
         top = np.argpartition(-scores, min(2 * first, len(scores) - 1))[: 2 * first]
         rows = [self.passages[i] for i in top[np.argsort(-scores[top], kind="stable")] if scores[i] > 0]
         # Two excerpts of one article may overlap.
-        return [(title, text) for title, text in rows if not (answer and answer in text) and text[100:130] not in context][:first]
+        return [(title, text) for title, text in rows if answer not in text and text[100:130] not in context][:first]
 
 
 class RowSampler:
