@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     reader.add_argument("--noise", type=float, default=0.0, help="RGB: the share of noise among five passages; 1: nothing but noise (default: 0)")
     reader.add_argument("--baseline", choices=("first", "overlap"), help="in place of a model: the first sentence, or the one most like the question")
     reader.set_defaults(do=_reader)
-    retrieval = commands.add_parser("retrieval", help="search each question of such a file over all its contexts: dense, lexical, fused and reranked")
+    retrieval = commands.add_parser("retrieval", help="search each question of such a file over all its contexts: dense, lexical, fused, reranked, read")
     retrieval.add_argument("--distractors", type=Path, help="more articles to search: one a line, title<TAB>text, may be .zst")
     retrieval.add_argument("--dense-share", type=float, help="the vectors' share in fused search (default: the shipped one)")
     retrieval.add_argument("--embedder", help="a sentence-transformers model in place of the shipped one")
@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     for command in (reader, retrieval):
         command.add_argument("file", type=Path, help="JSON or JSON lines, UTF-8, may be .zst")
         command.add_argument("--format", help="in place of the format told from the content: " + ", ".join(FORMATS))
-    for command in (run, reader, speed):
+    for command in (run, reader, retrieval, speed):
         command.add_argument("--answerer", help="a seq2seq model in place of the shipped one")
         command.add_argument("--template", default="t5", help="prompt format of --answerer: plain, t5 or randeng")
     for command in (run, reader, retrieval):
@@ -145,7 +145,7 @@ def _retrieval(args: argparse.Namespace) -> int:
     from eval.benchmarks import load_benchmark
     from index.embed import Embedder
     from index.progress import progress_bar
-    from qa.answerer import DEFAULT
+    from qa.answerer import DEFAULT, load_answerer
     from qa.confidence import Calibration
 
     examples, part = load_benchmark(args.file, args.format, None, args.seed), _part(args.out)
@@ -156,10 +156,11 @@ def _retrieval(args: argparse.Namespace) -> int:
     passing = args.out.with_name(args.out.name + ".vectors") if args.out and not args.vectors else None
     distractors = retrieval.read_distractors(args.distractors) if args.distractors else ()
     about = {"distractors": args.distractors.name} if args.distractors else {}
-    embedder, embedding, kept = Embedder(args.embedder), progress_bar("embedding"), args.vectors or passing
-    report = _with_bar(
-        lambda progress: retrieval.evaluate_retrieval(embedder, examples, distractors, dense, args.limit, args.seed, progress, embedding, part, kept, about)
-    )
+    embedder, answerer = Embedder(args.embedder), load_answerer(args.answerer, args.template)
+    embedding, kept = progress_bar("embedding"), args.vectors or passing
+    report = _with_bar(lambda progress: retrieval.evaluate_retrieval(
+        embedder, examples, distractors, dense, args.limit, args.seed, progress, embedding, part, kept, about, answerer
+    ))
     report = replace(report, manifest={"benchmark": args.file.name, **report.manifest})
     code = _finish(report, args.out, part, retrieval.table(report), html)
     if passing:

@@ -57,8 +57,8 @@ _FACTS = {
 _DECIDING = {
     "right": (("答对", "Right"), ("答错", "Wrong")), "exact": (("一致", "Exact"), ("不一致", "Not exact")), "rgb": (("答对", "Right"), ("答错", "Wrong")),
     "refused_right": (("判断对", "Decided right"), ("判断错", "Decided wrong")),
-    "reranked:recall@5": (("前五找到", "Found in five"), ("前五没有", "Not in five")),
-    "reranked:context_recall@5": (("前五找到原文", "Context in five"), ("前五没有原文", "No context in five")),
+    **{f"{system}:recall@5": (("前五找到", "Found in five"), ("前五没有", "Not in five")) for system in ("read", "reranked")},
+    **{f"{system}:context_recall@5": (("前五找到原文", "Context in five"), ("前五没有原文", "No context in five")) for system in ("read", "reranked")},
 }
 
 
@@ -195,7 +195,7 @@ def _tiles(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     found = list(_groups(metrics.get("overall")))
     if not found:
         return []
-    name, group = next(((name, group) for name, group in found if "reranked" in name), found[0])
+    name, group = next(((name, group) for system in ("read", "reranked") for name, group in found if name.split(" · ")[-1] == system), found[0])
     tiles = []
     for metric in [metric for metric in _KEY if isinstance(group.get(metric), Mapping)][:7]:
         cell, (chinese, english) = _cell(group[metric]), _label(metric)

@@ -1,4 +1,4 @@
-"""Open retrieval: each question of a reading file searched over all its contexts (and distractors), dense, lexical and fused."""
+"""Open retrieval: each question of a reading file searched over all its contexts (and distractors), dense, lexical, fused, and ordered by reading."""
 
 from __future__ import annotations
 
@@ -22,13 +22,15 @@ from index.chunk import chunk_document
 from index.embed import Embedder
 from index.lexical import LexicalIndex
 from index.store import CHUNK_SIZE, VERSION, PassageStore, searchable
-from index.types import Document, Manifest, Passage
+from index.types import Document, Hit, Manifest, Passage
 
 if TYPE_CHECKING:
+    from qa.answerer import Answerer
     from qa.assistant import Assistant
 
-SYSTEMS = ("dense", "lexical", "fused", "reranked")  # vectors alone, BM25 alone, both, and ranked again by sentences as the product does
-PAIRS = (("fused", "dense"), ("fused", "lexical"), ("reranked", "dense"), ("reranked", "lexical"), ("reranked", "fused"))
+# Vectors alone, BM25 alone, both, ranked again by sentences, and with near ties settled by the reader, as the product does.
+SYSTEMS = ("dense", "lexical", "fused", "reranked", "read")
+PAIRS = (("fused", "dense"), ("fused", "lexical"), ("reranked", "dense"), ("reranked", "lexical"), ("read", "dense"), ("read", "lexical"), ("read", "reranked"))
 CUTS = (1, 3, 5, 10)
 DEPTH = max(CUTS)
 METRICS = (*(f"recall@{k}" for k in CUTS), "mrr@10", "ndcg@10", *(f"context_recall@{k}" for k in CUTS))
@@ -48,7 +50,7 @@ def read_distractors(path: str | Path) -> Iterator[tuple[str, str]]:
 def evaluate_retrieval(
     embedder: Embedder, examples: Sequence[Example], distractors: Iterable[tuple[str, str]] = (), dense: float = 0.5, limit: int | None = None,
     seed: int = 0, progress: Callable[[int, int], None] = silent, embedding: Callable[[int, int], None] = silent, part: Path | None = None,
-    vectors: Path | None = None, about: Mapping[str, Any] | None = None,
+    vectors: Path | None = None, about: Mapping[str, Any] | None = None, answerer: Answerer | None = None,
 ) -> Report:
     """Search each answerable question over the distinct contexts of all ``examples`` and the ``distractors``, cut into passages as documents are.
 
@@ -59,10 +61,11 @@ def evaluate_retrieval(
     answer counts as a miss. ``limit`` and ``seed`` draw questions, never contexts. Item scores are named ``fused:recall@5`` and so on.
 
     ``vectors`` is a folder that keeps finished blocks of vectors, for a broken-off run; ``part`` keeps finished questions as in evaluate;
-    ``about`` goes into the manifest.
+    ``about`` goes into the manifest. ``answerer`` reads near ties for the system ``read``, which is left out without one.
     In memory are all passages and twice their vectors (4 bytes a dimension each). Raises GoldError where no question has a context.
     """
-    from qa.retriever import RERANK, Retriever
+    from qa.assistant import best_odds
+    from qa.retriever import RERANK, Retriever, near_ties, settled
 
     asked = sample([e for e in examples if e.answerable and e.gold], limit, seed)
     if not asked:
@@ -70,7 +73,7 @@ def evaluate_retrieval(
     contexts, passages = _passages(examples, distractors)
     store, built = _store(embedder, passages, vectors, embedding)
     settings = ((1.0, 0), (0.0, 0), (dense, 0), (dense, RERANK))
-    retrievers = {name: Retriever(store, embedder, *setting) for name, setting in zip(SYSTEMS, settings, strict=True)}
+    retrievers = {name: Retriever(store, embedder, *setting) for name, setting in zip(SYSTEMS, settings, strict=False)}
     by_context: dict[str, list[Passage]] = {}
     for passage in passages:
         if passage.doc_id.startswith("context-"):
@@ -83,7 +86,19 @@ def evaluate_retrieval(
         "passages": len(passages), "passages_of_contexts": sum(map(len, by_context.values())), "passages_sha256": pool.hexdigest(),
         "dense_share": dense, "chunk_size": CHUNK_SIZE,
     }
-    weights = {"embedder": embedder.name}
+    weights = {"embedder": embedder.name} | ({"answerer": answerer.name} if answerer else {})
+
+    def searches(question: str) -> Iterator[tuple[str, tuple[Hit, ...], float]]:
+        """Each system's hits, and the seconds they took."""
+        for name, retriever in retrievers.items():
+            began = time.perf_counter()
+            hits = retriever.search(question, DEPTH)
+            yield name, hits, (seconds := time.perf_counter() - began)
+        if answerer:  # after the last of them
+            began = time.perf_counter()
+            ties = near_ties(hits)
+            hits = settled(hits, best_odds(answerer.answer(question, ties))) if ties else hits
+            yield "read", hits, seconds + time.perf_counter() - began
 
     def one(example: Example) -> dict[str, Any]:
         docs = {contexts[example.contexts[n]] for n in example.gold}
@@ -94,15 +109,12 @@ def evaluate_retrieval(
         ranks: dict[str, Any] = {}
         seconds: dict[str, float] = {}
         scores: dict[str, float | None] = {}
-        for name, retriever in retrievers.items():
-            began = time.perf_counter()
-            hits = retriever.search(example.question, DEPTH)
-            seconds[name] = time.perf_counter() - began
+        for name, hits, seconds[name] in searches(example.question):
             found = [hit.rank for hit in hits if hit.passage.id in bearing]
             context = next((hit.rank for hit in hits if hit.passage.doc_id in docs), None)
             ranks[name] = {"passage": found[0] if found else None, "context": context}
             scores |= {f"{name}:{metric}": value for metric, value in rank_scores(found, context, len(bearing), quoted).items()}
-        return row | {"ranks": ranks, "seconds": seconds["reranked"], "seconds_by_system": seconds, "scores": scores}
+        return row | {"ranks": ranks, "seconds": seconds[name], "seconds_by_system": seconds, "scores": scores}
 
     items = collect(asked, one, manifest | weights | {"commit": commit()}, part, progress)
     metrics = {"overall": means(items, seed), "differences": _differences(items, seed), "search_seconds": _seconds(items), "index": built}
@@ -222,7 +234,7 @@ def _differences(items: Sequence[dict[str, Any]], seed: int) -> list[dict[str, A
     found = []
     for system, other in PAIRS:
         for metric in METRICS:
-            pairs = [(row["scores"][f"{other}:{metric}"], row["scores"][f"{system}:{metric}"]) for row in items]
+            pairs = [(row["scores"].get(f"{other}:{metric}"), row["scores"].get(f"{system}:{metric}")) for row in items]
             pairs = [(a, b) for a, b in pairs if a is not None and b is not None]
             if pairs:
                 difference, low, high, p = paired_bootstrap([a for a, _ in pairs], [b for _, b in pairs], seed)
@@ -233,20 +245,21 @@ def _differences(items: Sequence[dict[str, Any]], seed: int) -> list[dict[str, A
 
 def _seconds(items: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
     """The median and 95th percentile of a query's seconds by system, the question's own embedding included."""
-    times = {name: [row["seconds_by_system"][name] for row in items] for name in SYSTEMS}
+    times = {name: [row["seconds_by_system"][name] for row in items] for name in items[0]["seconds_by_system"]}
     return {name: {f"p{q}": float(np.percentile(values, q)) for q in (50, 95)} for name, values in times.items()}
 
 
 def table(found: Report) -> list[str]:
     """The report as lines: the systems side by side, those of PAIRS against each other, times and sizes."""
     overall, manifest = found.metrics["overall"], found.manifest
-    lines = [f"{'metric':<18}" + "".join(f"{name:<25}" for name in SYSTEMS) + "n"]
+    systems = list(found.metrics["search_seconds"])
+    lines = [f"{'metric':<18}" + "".join(f"{name:<25}" for name in systems) + "n"]
     for metric in METRICS:
-        cells = [overall.get(f"{name}:{metric}") for name in SYSTEMS]
+        cells = [overall.get(f"{name}:{metric}") for name in systems]
         if all(cells):
             lines.append(f"{metric:<18}" + "".join(f"{c['mean']:.3f} [{c['low']:.3f}–{c['high']:.3f}]    " for c in cells) + str(cells[0]["n"]))
     lines.append("paired bootstrap, each p on its own:")
-    lines.append(f"{'':<18}" + "".join(f"{f'{system} against {other}':<40}" for system, other in PAIRS).rstrip())
+    lines.append(f"{'':<18}" + "".join(f"{f'{system} against {other}':<40}" for system, other in PAIRS if system in systems).rstrip())
     for metric in METRICS:
         tested = [d for d in found.metrics["differences"] if d["metric"] == metric]
         cells = [f"{d['difference']:+.3f} [{d['low']:+.3f}, {d['high']:+.3f}] p = {d['p']:.3g}" for d in tested]

@@ -17,7 +17,7 @@ from qa.compose import Said, compose, text_of, wants_verdict
 from qa.confidence import Calibration
 from qa.dates import readings
 from qa.followup import question_in_context, standalone_question
-from qa.retriever import EVERYWHERE, Retriever, Scope
+from qa.retriever import EVERYWHERE, Retriever, Scope, near_ties, settled
 from qa.types import Answer, Citation, Part
 
 MAX_QUESTION = 500
@@ -41,9 +41,17 @@ def checked(question: str) -> str:
 
 
 def worth_reading(hits: Sequence[Hit]) -> tuple[Hit, ...]:
-    """The hits that are read: the first READ, less those that score far below the best of them."""
-    best = max((hit.score for hit in hits[:READ]), default=0.0)
-    return tuple(hit for hit in hits[:READ] if hit.score >= WORTH * best)
+    """The hits that are read: the first READ, less those that score far below the best of them; near ties a little further down, too."""
+    best, ties = max((hit.score for hit in hits[:READ]), default=0.0), near_ties(hits)
+    return tuple(hit for number, hit in enumerate(hits) if (number < READ and hit.score >= WORTH * best) or hit in ties)
+
+
+def best_odds(spans: Sequence[Span]) -> dict[str, float]:
+    """The reader's best log-odds of an answer in each passage, by the passage's id."""
+    found: dict[str, float] = {}
+    for span in spans:
+        found[span.hit.passage.id] = max(span.odds, found.get(span.hit.passage.id, span.odds))
+    return found
 
 
 def joined(hits: Sequence[Hit], others: Sequence[Hit], own: int = 2) -> tuple[Hit, ...]:
@@ -116,6 +124,7 @@ class Assistant:
             hits = joined(hits, self.retriever.search(f"{history[-1][0]} {asked}", scope=scope))
         read = question_in_context(question, asked, history, complete) if asked != question and self.answerer.follows else asked
         spans = self.candidates(read, worth_reading(hits))
+        hits = settled(hits, best_odds(spans))
         ranked = self.calibration.ranked(asked, [span for span in spans if span.start < span.end], self.store.documents)
         if not ranked:
             unsupported = spans[0].said if spans else ""

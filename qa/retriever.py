@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import collections
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 import numpy as np
@@ -21,6 +21,9 @@ POOL = 200  # passages that each of the two searches puts forward
 FEW, SHIFT = 0.4, 0.2
 RERANK = 30  # passages that are ranked again by their sentences
 CROWD, YIELD = 3, 0.9  # each passage of a document after its third stands back by this factor, so that one document does not crowd out the rest
+# Of the first TIES hits, those that score this share of the best one are near ties, in which a reader's log-odds say which comes first, each
+# worth this much of a score (settled). Chosen on held-out training questions among 12,789 and 148,017 passages.
+TIES, TIE, ODDS = 8, 0.8, 0.03
 _DATE = re.compile(r"(?:19|20)\d\d(?:-\d\d){0,2}")
 
 
@@ -53,6 +56,25 @@ class Scope:
 
 
 EVERYWHERE = Scope()
+
+
+def near_ties(hits: Sequence[Hit]) -> tuple[Hit, ...]:
+    """Those of the first TIES ``hits`` that score nearly as much as the best of them; none where there is but one."""
+    best = max((hit.score for hit in hits[:TIES]), default=0.0)
+    found = tuple(hit for hit in hits[:TIES] if hit.score >= TIE * best)
+    return found if len(found) > 1 else ()
+
+
+def settled(hits: Sequence[Hit], odds: Mapping[str, float]) -> tuple[Hit, ...]:
+    """``hits`` with near ties in the order that reading them gives: by score and by ``odds``, a reader's log-odds that the passage of that
+    id answers the question (held to ±8; −8 where it has none). Scores stay, ranks are counted anew."""
+    ties = {hit.passage.id for hit in near_ties(hits)}
+
+    def worth(hit: Hit) -> float:
+        return hit.score + ODDS * max(-8.0, min(8.0, odds.get(hit.passage.id, -8.0)))
+
+    first = sorted((hit for hit in hits if hit.passage.id in ties), key=worth, reverse=True)
+    return tuple(replace(hit, rank=n) for n, hit in enumerate((*first, *(hit for hit in hits if hit.passage.id not in ties)), 1))
 
 
 class Retriever:

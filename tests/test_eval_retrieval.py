@@ -19,6 +19,7 @@ from eval.types import GoldError, Report
 from index.chunk import chunk_document
 from index.store import PassageStore
 from index.types import Document
+from qa.answerer import Span
 from qa.assistant import Assistant
 from qa.confidence import Calibration
 from qa.retriever import Retriever
@@ -27,6 +28,7 @@ from tests.conftest import FakeEmbedder
 C1, C2, C3 = "甲区出口10亿元。", "乙区出口20亿元。", "丙区种树30棵。"
 ONE = Example("q1", "", (C1,), "种树", ("10亿元",), True)
 TWO = Example("q2", "", (C2,), "乙区", ("20亿元",), True)
+SEARCHES = ("dense", "lexical", "fused", "reranked")  # without a reader
 NONE = Example("q3", "", (C3,), "谁", (), False)
 COSINES = {"种树": (0.9, 0.4, 0.1), "乙区": (0.9, 0.1, 0.4)}  # before they are brought to length 1
 
@@ -57,19 +59,45 @@ def score(report, name):
 def test_ranks_by_hand():
     """Dense finds C1 first and C2 third. BM25: 种树 stands in C3 alone, 乙 in C2 alone. Fused at 0.35: C3 before C1, and C2 first."""
     report = evaluate_retrieval(PlannedEmbedder(), [ONE, TWO, NONE], dense=0.35)
-    found = {name: [row["ranks"][name]["passage"] for row in report.items] for name in retrieval.SYSTEMS}
+    found = {name: [row["ranks"][name]["passage"] for row in report.items] for name in SEARCHES}
     assert found == {"dense": [1, 3], "lexical": [None, 1], "fused": [2, 1], "reranked": [2, 1]}
     assert [row["id"] for row in report.items] == ["q1", "q2"] and [row["relevant"] for row in report.items] == [1, 1]
     assert (score(report, "dense:recall@1"), score(report, "dense:recall@3")) == (0.5, 1)
     assert (score(report, "lexical:recall@1"), score(report, "lexical:recall@10")) == (0.5, 0.5)
     assert (score(report, "fused:recall@1"), score(report, "fused:recall@3"), score(report, "fused:context_recall@3")) == (0.5, 1, 1)
-    assert [score(report, f"{name}:mrr@10") for name in retrieval.SYSTEMS] == [pytest.approx(2 / 3), 0.5, 0.75, 0.75]
+    assert [score(report, f"{name}:mrr@10") for name in SEARCHES] == [pytest.approx(2 / 3), 0.5, 0.75, 0.75]
     assert score(report, "dense:ndcg@10") == pytest.approx((1 + 1 / 2) / 2) and score(report, "fused:ndcg@10") == pytest.approx((1 / math.log2(3) + 1) / 2)
     differences = {(d["against"], d["metric"]): d["difference"] for d in report.metrics["differences"] if d["system"] == "fused"}
     assert differences[("dense", "mrr@10")] == pytest.approx(0.75 - 2 / 3) and differences[("lexical", "recall@3")] == 0.5
     assert report.manifest["contexts"] == report.manifest["passages"] == 3 and report.weights == {"embedder": "planned:1"}
     index = report.metrics["index"]
     assert index["bytes_per_thousand_passages"] == pytest.approx(1000 * index["bytes"] / 3) and index["bytes"] > 3 * 4 * 4 and index["embedded_per_second"] > 0
+
+
+class Reader:
+    """Finds an answer in the passages that hold ``word`` alone, and says which it was given."""
+
+    name, judges, follows = "reader:1", False, False
+
+    def __init__(self, word):
+        self.word, self.given = word, []
+
+    def answer(self, question, hits):
+        self.given.append([hit.passage.text for hit in hits])
+        return [Span(hit, hit.passage.start, hit.passage.end, -1.0, -5.0 if self.word in hit.passage.text else 5.0) for hit in hits]
+
+
+def test_near_ties_are_settled_by_the_reader(monkeypatch):
+    """Fused at 0.35, C3 stands before C1 for ONE, C2 first for TWO."""
+    monkeypatch.setattr("qa.retriever.TIE", 0.18)
+    monkeypatch.setattr("qa.retriever.ODDS", 0.1)
+    reader = Reader("区出口")
+    report = evaluate_retrieval(PlannedEmbedder(), [ONE, TWO, NONE], dense=0.35, answerer=reader)
+    assert [row["ranks"]["read"]["passage"] for row in report.items] == [1, 1] and score(report, "read:mrr@10") == 1 > score(report, "reranked:mrr@10")
+    assert reader.given[0] == [C3, C1] and reader.given[1][0] == C2  # C2 is far behind for ONE
+    assert report.weights == {"embedder": "planned:1", "answerer": "reader:1"} and set(report.metrics["search_seconds"]) == set(retrieval.SYSTEMS)
+    assert report.items[0]["seconds"] == report.items[0]["seconds_by_system"]["read"] > report.items[0]["seconds_by_system"]["reranked"]
+    assert "read against lexical" in "\n".join(table(report)) and "read against" not in "\n".join(table(evaluate_retrieval(PlannedEmbedder(), [ONE])))
 
 
 def test_rank_scores():
@@ -133,7 +161,7 @@ def test_shuffled_questions_lower_recall():
     right = evaluate_retrieval(FakeEmbedder(), examples)
     shuffled = [replace(e, question=examples[(i + 5) % 12].question) for i, e in enumerate(examples)]
     wrong = evaluate_retrieval(FakeEmbedder(), shuffled)
-    for name in retrieval.SYSTEMS:
+    for name in SEARCHES:
         assert score(right, f"{name}:recall@1") > 0.8 and score(wrong, f"{name}:recall@1") < 0.2, name  # two names share their characters' places in the fake
         assert score(wrong, f"{name}:context_recall@1") < 0.2 and score(wrong, f"{name}:ndcg@10") < score(right, f"{name}:ndcg@10")
 
@@ -226,6 +254,7 @@ def test_distractor_files(tmp_path):
 
 def test_retrieval_command(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("index.embed.Embedder", lambda model: FakeEmbedder())
+    monkeypatch.setattr("qa.answerer.load_answerer", lambda model, template: Baseline("overlap"))
     path, more, out = tmp_path / "b.jsonl", tmp_path / "d.txt", tmp_path / "new" / "r.json"
     rows = [{"id": e.id, "context": e.contexts[0], "question": e.question, "answers": list(e.answers)} for e in many()]
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")

@@ -1,8 +1,8 @@
 import pytest
 
 from index.store import PassageStore
-from index.types import Document
-from qa.retriever import Retriever, Scope
+from index.types import Document, Hit, Passage
+from qa.retriever import TIES, Retriever, Scope, near_ties, settled
 
 
 @pytest.fixture
@@ -35,6 +35,26 @@ def test_a_pool_gives_what_scoring_every_passage_gives(tmp_path, embedder, dense
     pooled = Retriever(store, embedder, dense).search("第7区签约项目几个", 5)
     assert [h.passage.id for h in pooled] == [h.passage.id for h in whole]
     assert [h.score for h in pooled] == pytest.approx([h.score for h in whole], abs=1e-5)
+
+
+def found(**scores):
+    return tuple(Hit(Passage(name, name, "", "", name, 0, 1), score, rank) for rank, (name, score) in enumerate(scores.items(), 1))
+
+
+def test_near_ties():
+    """Nearly as good as the best of the first eight; one alone is tied with nothing."""
+    assert [h.passage.id for h in near_ties(found(a=1.0, b=0.79, c=0.8, d=0.9))] == ["a", "c", "d"]
+    assert near_ties(found(a=1.0, b=0.5)) == near_ties(()) == ()
+    assert len(near_ties(found(**dict.fromkeys("abcdefghij", 1.0)))) == TIES == 8
+
+
+def test_the_readers_odds_settle_near_ties():
+    hits = found(a=1.0, b=0.5, c=0.9, d=0.95)
+    ranked = settled(hits, {"a": -8.0, "b": 8.0, "c": 8.0})
+    assert [(h.passage.id, h.score, h.rank) for h in ranked] == [("c", 0.9, 1), ("a", 1.0, 2), ("d", 0.95, 3), ("b", 0.5, 4)]  # b is no near tie
+    assert settled(hits, {"c": 8.0, "a": -100.0}) == settled(hits, {"c": 800.0})  # held to ±8, -8 where nothing was found
+    assert settled(found(a=1.0, b=0.9), {"a": 1.0, "b": 2.0}) == found(a=1.0, b=0.9)  # search is far apart, the reader is not
+    assert settled((), {}) == ()
 
 
 def test_share_is_checked(store, embedder):
