@@ -20,9 +20,8 @@ from eval.metrics import contains_answer, mrr, paired_bootstrap, recall_at
 from eval.types import GoldError, Report
 from index.chunk import chunk_document
 from index.embed import Embedder
-from index.lexical import LexicalIndex
-from index.store import CHUNK_SIZE, VERSION, PassageStore, searchable
-from index.types import Document, Hit, Manifest, Passage
+from index.store import CHUNK_SIZE, PassageStore, searchable
+from index.types import Document, Hit, Passage
 
 if TYPE_CHECKING:
     from qa.answerer import Answerer
@@ -152,10 +151,8 @@ def _passages(examples: Sequence[Example], distractors: Iterable[tuple[str, str]
 
 def _store(embedder: Embedder, passages: list[Passage], folder: Path | None, progress: Callable[[int, int], None]) -> tuple[PassageStore, dict[str, Any]]:
     """The passages as the product indexes them, and what that cost: passages/s embedded (None where all came from disk), bytes on disk."""
-    texts = [searchable(p) for p in passages]
-    vectors, fresh, seconds = embedded(embedder, texts, folder, progress)
-    manifest = Manifest(VERSION, embedder.name, embedder.dim, CHUNK_SIZE, 0, {}, len(passages), {})
-    store = PassageStore([], passages, vectors, LexicalIndex.build(texts), manifest)
+    vectors, fresh, seconds = embedded(embedder, [searchable(p) for p in passages], folder, progress)
+    store = PassageStore.of(embedder, [], passages, vectors)
     with tempfile.TemporaryDirectory(dir=folder) as place:
         store.save(Path(place) / "index")
         size = sum(p.stat().st_size for p in Path(place).rglob("*") if p.is_file())
@@ -179,11 +176,10 @@ def crowded(
     added = [passage for document in extra for passage in chunk_document(document, CHUNK_SIZE)]
     texts = [searchable(passage) for passage in added]
     vectors, _, _ = embedded(assistant.retriever.embedder, texts, folder, progress)
-    checksums = {**own.manifest.checksums, "distractors": digest(texts)}
-    manifest = replace(own.manifest, passages=len(own.passages) + len(added), checksums=checksums)
-    lexical = LexicalIndex.build([*map(searchable, own.passages), *texts])
-    store = PassageStore([*own.documents.values(), *extra], own.passages + added, np.concatenate([own.vectors, vectors]), lexical, manifest)
-    retriever = Retriever(store, assistant.retriever.embedder, assistant.retriever.dense)
+    embedder = assistant.retriever.embedder
+    store = PassageStore.of(embedder, [*own.documents.values(), *extra], own.passages + added, np.concatenate([own.vectors, vectors]), own.manifest.documents)
+    store.manifest = replace(store.manifest, checksums={**own.manifest.checksums, "distractors": digest(texts)})
+    retriever = Retriever(store, embedder, assistant.retriever.dense)
     return type(assistant)(store, retriever, assistant.answerer, assistant.calibration, assistant.threshold)
 
 

@@ -14,7 +14,7 @@ import random
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -55,6 +55,15 @@ class PassageStore:
         return [(int(r), float(s)) for r, s in zip(rows[0], scores[0], strict=True) if r >= 0]
 
     @classmethod
+    def of(
+        cls, embedder: Embedder, documents: list[Document], passages: list[Passage], vectors: np.ndarray,
+        kept: Mapping[str, str] | None = None, skipped: Mapping[str, str] | None = None,
+    ) -> PassageStore:
+        """A store of what has been cut and embedded: ``vectors`` ``(passages, dim)``; ``kept`` and ``skipped`` as in :class:`Manifest`."""
+        manifest = Manifest(VERSION, embedder.name, embedder.dim, CHUNK_SIZE, 0, kept or {}, len(passages), {}, skipped or {}, synonyms_digest())
+        return cls(documents, passages, vectors, LexicalIndex.build([searchable(p) for p in passages]), manifest)
+
+    @classmethod
     def build(
         cls, folder: Path, embedder: Embedder, old: PassageStore | None = None,
         progress: Callable[[int, int], None] = lambda done, total: None, skipped: Callable[[str, str], None] = lambda name, why: None,
@@ -86,8 +95,7 @@ class PassageStore:
         if fresh:
             vectors[fresh] = embedder.encode([texts[i] for i in fresh], advance)
         kept = {d.id: hashes.pop(d.id, "") for d in documents}  # a file that came since counts as changed
-        manifest = Manifest(VERSION, embedder.name, embedder.dim, CHUNK_SIZE, 0, kept, len(passages), {}, hashes, synonyms_digest())
-        return cls(documents, passages, vectors, LexicalIndex.build(texts), manifest)
+        return cls.of(embedder, documents, passages, vectors, kept, hashes)
 
     def is_current(self, folder: Path) -> bool:
         """Whether the files under ``folder`` are still those that were indexed, and the synonyms too."""

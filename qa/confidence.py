@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +21,7 @@ from qa.answerer import Span
 from qa.citations import proving_span
 from qa.dates import clash, named_years, years
 from qa.measures import mismatched
+from qa.names import numbered, places
 
 _PLACES = "省|市|县|区|镇|乡|村|街道"
 # A zone by name: the two characters before the word …
@@ -77,17 +78,6 @@ def _asked(question: str) -> set[str]:
     return {t for t in tokens(_ASKING.sub(" ", fold(question))) if len(t) > 1 or t.isdigit()}
 
 
-def unheard(question: str, passage: Passage, document: Document) -> float:
-    """The share of the question's tokens that stand nowhere in the document: another year, name or thing than it speaks of."""
-    return _unheard(question, _said(passage, document))
-
-
-@lru_cache(maxsize=256)
-def _unheard(question: str, said: tuple[str, str]) -> float:
-    asked = _asked(question)
-    return sum(not any(token in part for part in said) for token in asked) / len(asked) if asked else 1.0
-
-
 @lru_cache(maxsize=256)
 def coverage(question: str, *texts: str) -> float:
     """The share of the question's tokens, question words left out, that the ``texts`` hold together."""
@@ -109,18 +99,24 @@ def unfit(question: str, answer: str) -> bool:
     return (bool(_COUNT.search(question)) and not _FIGURE.search(answer)) or mismatched(question, answer)
 
 
-def features(question: str, span: Span, document: Document) -> tuple[float, ...]:
-    """What speaks for and against ``span``: the reader's odds against "no answer" and its log-probability (both held to ±8), the search
-    score; the question's coverage by passage and by proving sentence, each with title and heading, what the document never says;
-    another time, the wrong kind of answer."""
+def features(question: str, span: Span, document: Document, best: float) -> tuple[float, ...]:
+    """What speaks for and against ``span``: the reader's odds against "no answer" (held to ±8), the search score as a share of ``best``, the
+    highest there is; the question's coverage by passage and by proving sentence, each with title and heading; another time, the wrong
+    kind of answer, a place that the document never names, a number that the passage lacks."""
     passage = span.hit.passage
     a, b = proving_span(document.text, span.start, span.end, passage.start, passage.end)
     said, around = document.text[a:b], (passage.title, passage.heading)
     return (
-        max(-8.0, min(8.0, span.odds)), max(-8.0, span.score), span.hit.score,
-        coverage(question, passage.text, *around), coverage(question, said, *around), unheard(question, passage, document),
+        max(-8.0, min(8.0, span.odds)), span.hit.score / best if best > 0 else 0.0,
+        coverage(question, passage.text, *around), coverage(question, said, *around),
         float(clash(question, said, document)), float(unfit(question, document.text[span.start : span.end])),
+        float(not places(question) <= places(document.title) | places(document.text)),
+        float(not numbered(question) <= numbered(passage.text) | numbered("\n".join((*around, document.title)))),
     )
+
+
+def _best(spans: Iterable[Span]) -> float:
+    return max((span.hit.score for span in spans), default=0.0)
 
 
 @dataclass(frozen=True)
@@ -129,7 +125,7 @@ class Calibration:
     for yes and no, with the size of the verdict's odds after the features."""
 
     dense: float = 0.5
-    weights: tuple[float, ...] = (-2.0, 0.35, 0.1, 1.0, 1.0, 1.0, -1.0, -1.0, -0.5)
+    weights: tuple[float, ...] = (-3.0, 0.4, 2.0, 1.0, 1.0, -1.0, -0.5, -1.0, -0.5)
     threshold: float = 0.35
     verdict: tuple[float, ...] = ()
 
@@ -147,18 +143,18 @@ class Calibration:
 
         A confidence is the chance, between 0 and 1, that the span answers ``question``; such a year or zone cuts it to a fifth.
         """
-        found = []
+        found, best = [], _best(spans)
         for span in spans:
             document = documents[span.hit.passage.doc_id]
-            chance = _chance(self.weights, features(question, span, document))
+            chance = _chance(self.weights, features(question, span, document, best))
             against = contradicted(question, span.hit.passage, document)
             found.append((not against, chance * (0.2 if against else 1.0), span))
         found.sort(key=lambda row: row[:2], reverse=True)
         return [(chance, span) for _, chance, span in found]
 
     def judged(self, question: str, span: Span, document: Document) -> float:
-        """The chance that what ``span`` says of yes or no is right."""
-        chance = _chance(self.verdict, (*features(question, span, document), min(8.0, abs(span.yes))))
+        """The chance that what ``span``, the surest one, says of yes or no is right."""
+        chance = _chance(self.verdict, (*features(question, span, document, span.hit.score), min(8.0, abs(span.yes))))
         return chance * (0.2 if contradicted(question, span.hit.passage, document) else 1.0)
 
 

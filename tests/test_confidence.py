@@ -1,6 +1,6 @@
 from index.types import Document, Hit, Passage
 from qa.answerer import Span
-from qa.confidence import Calibration, contradicted, coverage, unfit, unheard
+from qa.confidence import Calibration, contradicted, coverage, features, unfit
 
 TEXT = "2021年，南昌综保区进出口总额突破210亿元。九江共青城高新区建设加快。全国综保区排名第40位。"
 DOCUMENT = Document("d.txt", "题", TEXT, "d.txt", {"date": "2022-01-17"})
@@ -42,11 +42,6 @@ def test_coverage_counts_what_is_asked_about():
     assert 0 < coverage("南昌综保区2021年旅客吞吐量", TEXT, "题") < 1
 
 
-def test_unheard_counts_what_the_document_never_says():
-    assert unheard("南昌综合保税区2021年进出口总额是多少？", PASSAGE, DOCUMENT) == 0.0
-    assert 0 < unheard("南昌综保区2021年旅客吞吐量是多少？", PASSAGE, DOCUMENT) < unheard("红烧肉怎么做好吃", PASSAGE, DOCUMENT) == 1.0
-
-
 def span(score, search, none=-3.0):
     return Span(Hit(PASSAGE, search, 1), 0, 5, score, none)
 
@@ -61,6 +56,19 @@ def test_search_and_reader_decide_together():
 
 def best(calibration, question, spans, documents):
     return calibration.ranked(question, spans, documents)[0][1]
+
+
+def test_another_place_or_number_is_seen():
+    """Not for what the document says elsewhere, nor for a year."""
+    def told(question):
+        return features(question, span(-1.0, 0.5), DOCUMENT, 0.5)[-2:]
+
+    assert told("苏州综保区进出口总额是多少？") == (1.0, 0.0) and told("九江、南昌进出口总额是多少？") == (0.0, 0.0)
+    assert told("南昌二期进出口总额是多少？") == (0.0, 1.0) and told("2019年谁排名第40位？") == (0.0, 0.0)
+
+
+def test_the_search_score_counts_beside_the_best():
+    assert [features("甲", span(-1.0, 0.5), DOCUMENT, best)[1] for best in (0.5, 1.0, 0.0)] == [1.0, 0.5, 0.0]
 
 
 def test_the_wrong_kind_of_answer_is_seen():

@@ -21,10 +21,9 @@ import torch
 
 from index.chunk import chunk_document
 from index.embed import Embedder
-from index.lexical import LexicalIndex
-from index.store import CHUNK_SIZE, VERSION, PassageStore, searchable
+from index.store import PassageStore, searchable
 from index.text import sentences
-from index.types import Document, Hit, Manifest
+from index.types import Document, Hit
 from qa.answerer import Span, load_answerer
 from qa.assistant import READ, Assistant, worth_reading
 from qa.compose import SURE, text_of
@@ -107,8 +106,9 @@ def best_of_each(spans: Sequence[Span]) -> list[Span]:
 
 
 def regression(x: np.ndarray, y: np.ndarray) -> list[float]:
-    """Logistic regression with a little L2; constant first. ``x`` ``(n, features)``, ``y`` ``(n,)`` 0/1."""
-    inputs = torch.tensor(np.c_[np.ones(len(x)), x], dtype=torch.float64)
+    """Logistic regression with a little L2 on weights of standardised features; constant first. ``x`` ``(n, features)``, ``y`` ``(n,)`` 0/1."""
+    mean, spread = x.mean(0), x.std(0) + 1e-6
+    inputs = torch.tensor(np.c_[np.ones(len(x)), (x - mean) / spread], dtype=torch.float64)
     target = torch.tensor(y, dtype=torch.float64)
     weights = torch.zeros(inputs.shape[1], dtype=torch.float64, requires_grad=True)
     optimiser = torch.optim.LBFGS([weights], max_iter=200)
@@ -120,14 +120,14 @@ def regression(x: np.ndarray, y: np.ndarray) -> list[float]:
         return loss
 
     optimiser.step(closure)
-    return [round(float(w), 4) for w in weights.detach()]
+    constant, *slopes = weights.detach().tolist()
+    slopes = [slope / by for slope, by in zip(slopes, spread.tolist(), strict=True)]
+    return [round(w, 4) for w in (constant - sum(slope * m for slope, m in zip(slopes, mean.tolist(), strict=True)), *slopes)]
 
 
 def _store(embedder: Embedder, documents: Sequence[Document]) -> PassageStore:
     passages = [p for d in documents for p in chunk_document(d)]
-    texts = [searchable(p) for p in passages]
-    manifest = Manifest(VERSION, embedder.name, embedder.dim, CHUNK_SIZE, 0, {}, len(passages), {})
-    return PassageStore(list(documents), passages, embedder.encode(texts), LexicalIndex.build(texts), manifest)
+    return PassageStore.of(embedder, list(documents), passages, embedder.encode([searchable(p) for p in passages]))
 
 
 def main() -> None:
@@ -182,12 +182,12 @@ def main() -> None:
     def right(span: Span, answer: str) -> bool:
         return bool(answer) and same(text_of(span, store.documents), answer)
 
-    def traits(question: str, span: Span) -> tuple[float, ...]:
-        return features(question, span, store.documents[span.hit.passage.doc_id])
+    def traits(question: str, span: Span, best: float) -> tuple[float, ...]:
+        return features(question, span, store.documents[span.hit.passage.doc_id], best)
 
     # The best of each passage, so that the weights learn which passage to believe as well as when to be silent.
-    pool = [(q, a, span) for q, a, spans in plain for span in best_of_each(spans)]
-    weights = regression(np.array([traits(q, s) for q, _, s in pool]), np.array([right(s, a) for _, a, s in pool]))
+    pool = [(q, a, span, max(s.hit.score for s in spans)) for q, a, spans in plain for span in best_of_each(spans)]
+    weights = regression(np.array([traits(q, s, best) for q, _, s, best in pool]), np.array([right(s, a) for _, a, s, _ in pool]))
     # What is served is the surest of them, which is surer than it should be: its odds are fitted once more.
     fitted = Calibration(dense, tuple(weights))
     served = [(a, ranked[0]) for q, a, spans in plain if (ranked := fitted.ranked(q, spans, store.documents))]
@@ -212,7 +212,7 @@ def main() -> None:
     row: dict[str, Any] = {"dense": dense, "weights": weights, "threshold": threshold}
     if answerer.judges:
         judged = [(q, kind, fitted.ranked(q, spans, store.documents)[0][1]) for (q, _, _, kind), spans in candidates if kind in VERDICTS and spans]
-        x = np.array([(*traits(q, s), min(8.0, abs(s.yes))) for q, _, s in judged])
+        x = np.array([(*traits(q, s, s.hit.score), min(8.0, abs(s.yes))) for q, _, s in judged])
         said = np.array([kind == ("yes" if s.yes > 0 else "no") for _, kind, s in judged])
         row["verdict"] = regression(x, said)
         whole = Calibration(dense, tuple(weights), threshold, tuple(row["verdict"]))
