@@ -122,7 +122,7 @@ class Assistant:
         hits = self.retriever.search(asked if asked == question else f"{history[-1][0]} {asked}", scope=scope)
         if rewrite and history and asked == question:  # … or leans in a way that no rule saw; then it stays as it was typed
             hits = joined(hits, self.retriever.search(f"{history[-1][0]} {asked}", scope=scope))
-        read = question_in_context(question, asked, history, complete) if asked != question and self.answerer.follows else asked
+        read = question_in_context(question, asked, history, complete) if rewrite and self.answerer.follows else asked
         spans = self.candidates(read, worth_reading(hits))
         hits = settled(hits, best_odds(spans))
         ranked = self.calibration.ranked(asked, [span for span in spans if span.start < span.end], self.store.documents)

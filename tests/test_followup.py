@@ -81,10 +81,15 @@ def question_in_context(question, history):
     ("那同比增长呢？", "南昌综保区2021年进出口总额是多少？210亿元。那同比增长呢？"),
     ("2020年呢？", "南昌综保区2020年进出口总额是多少？"),  # a mere swap is completed without a loss
     ("南昌综保区有多少家企业？", "南昌综保区有多少家企业？"),
+    ("备案申请交到哪儿？", "南昌综保区2021年进出口总额是多少？210亿元。备案申请交到哪儿？"),  # not sure enough to lean to be changed
 ])
 def test_what_the_reader_is_given(question, read):
     history = [("南昌综保区2021年进出口总额是多少？", "210亿元")]
     assert question_in_context(question, history) == read
+
+
+def test_without_a_turn_before_nothing_is_put_in_front():
+    assert question_in_context("备案申请交到哪儿？", []) == "备案申请交到哪儿？"
 
 
 def test_marks_that_were_not_typed_are_put_between():
