@@ -128,7 +128,7 @@ class CopyAnswerer:
         try:
             self._model = CopyModel.from_pretrained(folder, dtype=torch.float32, local_files_only=True).eval()
             if self._model.config.match_types != TYPES:
-                raise ValueError(f"its weights know {self._model.config.match_types} types of tokens where {TYPES} are marked now: go on training them")
+                raise ValueError(f"its weights know {self._model.config.match_types} types of tokens where {TYPES} are marked now: train anew")
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         except Exception as error:
             raise model_error("answerer", str(folder), error) from error

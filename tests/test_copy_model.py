@@ -1,6 +1,5 @@
 """The copy model on tiny shapes: exact search, gradients, disk."""
 
-import copy
 
 import numpy as np
 import pytest
@@ -21,7 +20,6 @@ from qa.reading import (
     TITLE,
     TITLE_TYPES,
     TRIGRAM,
-    TYPES,
     Formatter,
     fitted,
     match_types,
@@ -118,19 +116,6 @@ def test_word_features_grade_likeness_to_the_question(tiny):
         levels = worded.word_features(batch["words"], batch["token_type_ids"])[0, :, 0].tolist()
         less = 1 + sum(edge < 0.66 for edge in ALIKE)
         assert levels == [0, near, near, less, less] + [0] * 27  # 丙丁 is nearer to 甲乙 than to 戊己
-
-
-def test_weights_of_before_say_the_same_with_more_types(tiny):
-    from qa.copy_model import CopyConfig, CopyModel
-    from train.answerer import with_types
-
-    old = CopyModel(CopyConfig(**{**tiny.config.to_dict(), "match_types": 6})).eval()
-    new = with_types(copy.deepcopy(old)).eval()
-    batch, _ = Formatter(VOCABULARY).batch([("甲乙多少", "甲", "乙丙1234。")], 32)
-    types = batch["token_type_ids"]
-    before = torch.where(is_question(types), QUESTION, torch.where(types >= int(TITLE_TYPES[1]), TITLE, types))
-    assert new.config.match_types == TYPES and not torch.equal(types, before)
-    torch.testing.assert_close(new.encode(batch["input_ids"], batch["attention_mask"], types), old.encode(batch["input_ids"], batch["attention_mask"], before))
 
 
 def test_learns_to_copy_and_to_stay_silent(tiny):

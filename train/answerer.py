@@ -23,7 +23,7 @@ from transformers.utils import SAFE_WEIGHTS_NAME
 
 from qa.copy_model import CopyConfig, CopyModel
 from qa.packed import rounded
-from qa.reading import PAIRS, QUESTION, QUESTION_TYPES, TITLE, TITLE_TYPES, TYPES, Formatter
+from qa.reading import PAIRS, Formatter
 from train import data as sets
 from train.body import character_tokenizer, chinese_body
 from train.leaks import refuse_leaks
@@ -49,16 +49,6 @@ def exact_matches(model: CopyModel, rows: list[Row], formatter: Formatter, size:
     return {name: round(float(np.mean(right[key])), 3) for key, name in ((True, "exact"), (False, "silent")) if right[key]}
 
 
-def with_verdict(model: CopyModel) -> CopyModel:
-    """``model`` with a head for yes and no, if it has none yet."""
-    if model.config.verdict:
-        return model
-    model.config.verdict = True
-    new = CopyModel(model.config)
-    new.load_state_dict(model.state_dict(), strict=False)
-    return new
-
-
 def with_words(model: CopyModel, table: np.ndarray) -> CopyModel:
     """``model`` with the word vectors ``(n, size)``; it says what it said before, until it learns to use them."""
     model.config.words, model.config.word_size = table.shape
@@ -67,23 +57,6 @@ def with_words(model: CopyModel, table: np.ndarray) -> CopyModel:
     new.words[1:] = torch.from_numpy(np.clip(np.round(table / np.abs(table).max(1, keepdims=True) * 127), -127, 127)).to(torch.int8)
     for layer in (new.word, new.alike, new.met):
         torch.nn.init.zeros_(layer.weight)
-    return new
-
-
-def with_types(model: CopyModel) -> CopyModel:
-    """``model`` with the types of :mod:`qa.reading` where it was trained with fewer; it says what it said before, until it learns to use them."""
-    if model.config.match_types == TYPES:
-        return model
-    state = model.state_dict()
-    name = "encoder.embeddings.token_type_embeddings.weight"
-    rows = torch.arange(TYPES)
-    rows[QUESTION_TYPES], rows[TITLE_TYPES] = QUESTION, TITLE
-    state[name] = state[name][rows]
-    model.config.match_types = TYPES
-    new = CopyModel(model.config)
-    new.load_state_dict(state)
-    if model.config.words:
-        torch.nn.init.zeros_(new.met.weight)
     return new
 
 
@@ -99,7 +72,7 @@ def build(start: Path | None, data: Path, layers: int) -> tuple[CopyModel, Any]:
         tokenizer = character_tokenizer(sets.character_vocabulary(data, 7400))
         body = chinese_body(tokenizer, layers)
     shape = {name: getattr(body.config, name) for name in ("vocab_size", "hidden_size", "num_attention_heads", "intermediate_size")}
-    config = CopyConfig(encoder_layers=body.config.num_hidden_layers, **shape)
+    config = CopyConfig(encoder_layers=body.config.num_hidden_layers, verdict=True, followups=True, **shape)  # both are among the rows
     model = CopyModel(config)
     state = body.state_dict()
     types = model.encoder.embeddings.token_type_embeddings.weight
@@ -155,8 +128,6 @@ def main() -> None:
     if args.words:
         formatter = Formatter.load(args.words, tokenizer.get_vocab())
         model = with_words(model, np.load(args.words / "vectors.npy"))
-    model = with_types(with_verdict(model))
-    model.config.followups = True  # they are among the rows
     torch.nn.Module.to(model, DEVICE).train()
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):

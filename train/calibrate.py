@@ -135,7 +135,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--answerer", type=Path, default=Path("models/answerer"))
     parser.add_argument("--embedder", type=Path, default=Path("models/embedder"))
-    parser.add_argument("--count", type=int, default=260, help="answerable questions of people; the other kinds in proportion")
+    parser.add_argument("--count", type=int, default=600, help="answerable questions of people; the other kinds in proportion")
     parser.add_argument("--lost", type=int, default=4000, help="held-out articles among which the share of vectors in search is chosen")
     parser.add_argument("--false-refusals", type=float, default=0.08, help="share of the answerable questions that the threshold may refuse here")
     parser.add_argument("--seed", type=int, default=0)
