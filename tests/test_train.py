@@ -15,7 +15,7 @@ import zstandard
 from index.text import sentences
 from train import data as sets
 from train.questions import make
-from train.rows import Elsewhere
+from train.rows import Elsewhere, shared
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -141,6 +141,10 @@ def test_wrong_passages_look_like_the_question_and_hold_no_answer():
     elsewhere = Elsewhere([("", own[3:]), ("", near), ("", same), ("", far)])
     assert elsewhere.find("南昌综保区进出口总额多少", "210亿元", own) == [("", near)]
     assert ("", same) in elsewhere.find("南昌综保区进出口总额多少", "86亿元", own) and elsewhere.find("😀", "甲", own) == []
+
+
+def test_the_share_of_a_question_that_its_excerpt_says():
+    assert [shared(question, "甲乙丙丁") for question in ("甲乙丙", "甲乙戊", "戊己", "甲")] == [1.0, 0.5, 0.0, 0.0]
 
 
 def trained(script: str, *options: object) -> list[dict]:

@@ -110,6 +110,7 @@ def main() -> None:
     parser.add_argument("--made", default="0.65,0.25", help="share of in-place questions, at the start and at the end")
     parser.add_argument("--asked", type=float, default=0.35, help="weight of train/asked.jsonl beside the other people's questions, whose sum is 1")
     parser.add_argument("--wrong", type=float, default=0.1, help="share of the questions with an answer put to a passage that search finds elsewhere")
+    parser.add_argument("--few", type=float, default=1.0, help="how often one of our own questions with few words of its excerpt is drawn for each other one")
     parser.add_argument("--lr", type=float, default=6e-4)
     parser.add_argument("--body-lr", type=float, default=0.35, help="the body's share of the learning rate")
     parser.add_argument("--dropout", type=float, default=0.0, help="where the people's questions are read many times over")
@@ -132,7 +133,7 @@ def main() -> None:
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = args.dropout
-    sampler = RowSampler(args.data, formatter, Random(args.seed), args.limit, args.asked, args.wrong)
+    sampler = RowSampler(args.data, formatter, Random(args.seed), args.limit, args.asked, args.wrong, args.few)
     dev = sampler.dev(192, args.dev)
     print(json.dumps({"parameters": sum(p.numel() for p in model.parameters()), **{k: str(v) for k, v in vars(args).items()}}), flush=True)
     new = ("word_embeddings", "token_type")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ WEIGHTS = {
     "cmrc2018.train": 0.30, "cmrc2018.trial": 0.05, "drcd.dev": 0.15, "counterterror_news.train": 0.14, "squad11_zh_mt.dev": 0.10,
     "squad2_zh_mt.dev": 0.11, "webqa.test": 0.05, "cjrc.dev": 0.06, "dureader_qg.dev": 0.02, "ncp_policy.train": 0.02,
 }
+FEW = 0.3  # of our own questions a quarter share less than this with their excerpt (:func:`shared`)
 FOLLOWUPS = 0.2  # share of the weight of our own questions that follow-ups have beside it
 TEXT_WEIGHTS = {"xwlb_cctv_2012_2026": 0.42, "crud_rag_docs": 0.40, "gov_work_reports_1954_2026": 0.09, "laws_regulations": 0.09}
 
@@ -49,6 +51,12 @@ def occurrences(text: str, part: str, limit: int = 8) -> list[int]:
         found.append(at)
         at = text.find(part, at + 1)
     return found
+
+
+def shared(question: str, context: str) -> float:
+    """The share of the question's character pairs that stand in ``context``."""
+    pairs = {question[i : i + 2] for i in range(len(question) - 1)}
+    return sum(pair in context for pair in pairs) / len(pairs) if pairs else 0.0
 
 
 def is_dev(context: str) -> bool:
@@ -90,15 +98,19 @@ class Elsewhere:
 class RowSampler:
     """Endless training rows for windows of ``size`` tokens, and fixed development rows."""
 
-    def __init__(self, data: Path, formatter: Formatter, rng: Random, limit: int | None = None, asked: float = 0.35, wrong: float = 0.0):
-        """``limit`` articles of each text file are read; ``asked`` is the weight of our own questions beside WEIGHTS, whose sum is 1; ``wrong`` the
-        share of the questions with an answer that are put to a passage from elsewhere, and half of it the share that are changed to near misses."""
+    def __init__(self, data: Path, formatter: Formatter, rng: Random, limit: int | None = None, asked: float = 0.35, wrong: float = 0.0, few: float = 1.0):
+        """``limit`` articles of each text file are read; ``asked`` is the weight of our own questions beside WEIGHTS, whose sum is 1.
+
+        Of the questions with an answer the share ``wrong`` is put to a passage from elsewhere, and half of it changed to near misses. One of our
+        own that shares FEW of its character pairs with its excerpt is drawn ``few`` times as often as another.
+        """
         self.rng, self.formatter, self.weights = rng, formatter, {**WEIGHTS, "asked": asked, "followups": asked * FOLLOWUPS}
         examples = [x for x in sets.reading(data) if len(x.answer) <= 60 and (len(x.question) >= 4 or x.before)]
         trained, held = split(examples)
         self.real: dict[str, list[sets.Example]] = {}
         for x in trained:
             self.real.setdefault(x.source, []).append(x)
+        self.chances = {"asked": list(itertools.accumulate(few if shared(x.question, x.context) < FEW else 1.0 for x in self.real.get("asked", ())))}
         self.real_dev = [x for x in held if x.source in ("cmrc2018.train", "drcd.dev", "counterterror_news.train")]
         asked_dev = [x for x in held if x.source == "asked"]
         self.asked_dev = [x for x in asked_dev if x.kind not in ("yes", "no", "item")]
@@ -210,7 +222,7 @@ class RowSampler:
                 row = self.made_row(rng.choice(self.texts[name]), rng.choice(self.texts[name]), size)
             else:
                 source = rng.choices(list(self.real), [self.weights[name] for name in self.real])[0]
-                x = rng.choice(self.real[source])
+                x = rng.choices(self.real[source], cum_weights=self.chances.get(source))[0]
                 row = self.elsewhere_row(x, size) or self.real_row(x, size)
             if row:
                 return self._slip(row)
