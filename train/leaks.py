@@ -77,7 +77,8 @@ def committed_leaks(root: Path = ROOT, gold: Path | None = GOLD, seeds: Path | N
     found = []
     for path in sorted(path for pattern in COMMITTED for path in root.glob(pattern)):
         name, text = path.relative_to(root).as_posix(), path.read_text("utf-8")
-        found += [Leak(name, "question", "", q) for q in sorted(watch.questions) if q in normalised(text)]
+        said = normalised(text)
+        found += [Leak(name, "question", "", q) for q in sorted(watch.questions) if q in said]
         found += [Leak(name, "text", copy.source, copy.run) for copy in watch.copies([text]).values()]
     return found + (_shared_excerpts(root, gold) if gold else [])
 
