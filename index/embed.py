@@ -58,8 +58,8 @@ def fingerprint(folder: Path) -> str:
 
 
 class Embedder:
-    """``encode`` gives unit vectors; ``name`` tells two embedders apart, ``dim`` is the vectors' length. A ``light`` one, as the shipped,
-    embeds hundreds of sentences while a question waits.
+    """``encode`` gives unit vectors of passages, ``encode_question`` that of a question; ``name`` tells two embedders apart, ``dim`` is the
+    vectors' length. A ``light`` one, as the shipped, embeds hundreds of sentences while a question waits.
 
     ``model`` is a local folder or, with JUDIAN_ONLINE=1, a hub name. Raises ModelError.
     """
@@ -95,10 +95,14 @@ class Embedder:
         for at in range(0, len(order), batch):
             rows = order[at : at + batch]
             chosen = [texts[i] if self.light else fold(texts[i]) for i in rows]
-            vectors[rows] = self._model.encode(chosen, batch_size=batch, convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False)
+            vectors[rows] = self._model.encode_document(chosen, batch_size=batch, convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False)
             if progress:
                 progress(len(rows))
         return vectors
+
+    def encode_question(self, question: str) -> np.ndarray:
+        """``(dim,)`` float32 of length 1: as :meth:`encode`, but with the prompt that a model may have for questions."""
+        return self._model.encode_query(question if self.light else fold(question), convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False)
 
     def encode_spans(self, rows: Sequence[tuple[str, str, Sequence[tuple[int, int]]]]) -> np.ndarray:
         """``(all spans, dim)`` unit vectors of the spans of each ``(lead, text, spans)``, the lead in front of each. Light embedders only."""

@@ -101,7 +101,7 @@ class Retriever:
         pool = max(POOL, k)
         near, vector = np.zeros(0, np.int64), None
         if self.dense > 0:
-            vector = self.embedder.encode([question])[0]
+            vector = self.embedder.encode_question(question)
             if inside is None:
                 near = np.array([row for row, _ in self.store.dense(vector, pool)], np.int64)
             else:

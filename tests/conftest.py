@@ -44,6 +44,9 @@ class FakeEmbedder:
             progress(len(texts))
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
+    def encode_question(self, question):
+        return self.encode([question])[0]
+
     def encode_spans(self, rows):
         return self.encode([f"{lead}{text[a:b]}" for lead, text, spans in rows for a, b in spans])
 

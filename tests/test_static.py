@@ -76,10 +76,23 @@ def test_a_folder_of_another_kind_is_not_light(tmp_path):
         CharacterPairs(TOKENS, torch.zeros(4, 2))
 
 
+def test_a_models_prompt_for_questions_is_used(tmp_path):
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+
+    tokenizer = Tokenizer(models.WordLevel({"无": 0, "问": 1, "文": 2, "甲": 3}, unk_token="无"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
+    plain = SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=np.eye(4))], prompts={"query": "问", "document": "文"}, device="cpu")
+    plain.save(str(tmp_path / "m"), create_model_card=False)
+    embedder, half = Embedder(tmp_path / "m"), 0.5**0.5
+    assert np.allclose(embedder.encode_question("甲"), [0, half, 0, half]) and np.allclose(embedder.encode(["甲"]), [[0, 0, half, half]])
+
+
 def test_the_shipped_embedder_knows_what_is_near():
     embedder = Embedder(DEFAULT)
     assert embedder.light
     asked, same, other = embedder.encode(["海关总署发布了什么规定", "海关部门公布新规", "男篮决赛昨晚打响"])
     assert asked @ same > asked @ other + 0.1
+    assert np.allclose(embedder.encode_question("海关总署发布了什么规定"), asked, atol=1e-6)
     texts = ["招商推介活动" * 30, "短", "南昌综保区2021年进出口总额突破210亿元。"]
     assert np.allclose(embedder.encode(texts), np.concatenate([embedder.encode([t]) for t in texts]), atol=1e-5)
