@@ -25,7 +25,7 @@ if os.environ.get("JUDIAN_ONLINE") != "1":  # gradio imports the hub's library, 
 import gradio as gr
 
 from index.progress import progress_bar
-from qa import Answer, Assistant, Citation, QuestionError
+from qa import EVERYWHERE, Answer, Assistant, Citation, QuestionError, Scope, ScopeError
 
 SEEDS = "seeds"
 MAX_QUESTION = 500  # characters; the Assistant holds to it too
@@ -33,6 +33,7 @@ MAX_TURNS = 20  # turns kept on the page; follow-ups look no further back than H
 HISTORY = 6
 NEAREST = 3  # passages shown beside a refusal
 AROUND = 160  # characters each side of a quote that no passage holds
+LISTED = 500  # names that may be picked from; of a larger folder only so many are listed, the rest can be typed
 
 EXAMPLES = (
     "南昌综保区2021年进出口总额是多少？",
@@ -54,6 +55,14 @@ ZH = {
     "clear": "清空",
     "switch": "English",
     "foot": "回车发送，可以接着追问",
+    "scope": "查找范围",
+    "only": "只查这些文档或文件夹",
+    "only_more": "可选可输，* 代表任意文字；不填就是全部",
+    "since": "发布日期从",
+    "until": "到",
+    "date_hint": "如 2021 或 2021-06",
+    "within": "只查 {}",
+    "dated": "发布于 {} 至 {}",
     "empty": "请先输入一个问题。",
     "searching": "正在文档中查找",
     "rewritten": "按“{}”查找",
@@ -81,6 +90,14 @@ EN = {
     "clear": "Clear",
     "switch": "中文",
     "foot": "Enter to send · follow-ups welcome",
+    "scope": "Where to search",
+    "only": "Only these documents or folders",
+    "only_more": "Pick or type; * stands for anything; empty means all",
+    "since": "Published from",
+    "until": "to",
+    "date_hint": "2021 or 2021-06",
+    "within": "Searched only in {}",
+    "dated": "published {} to {}",
     "empty": "Type a question first.",
     "searching": "Searching the documents",
     "rewritten": 'Searched as "{}"',
@@ -117,12 +134,14 @@ class View:
 
 @dataclass(frozen=True)
 class Turn:
-    """One question and what came of it: ``answer`` once there is one, before that the ``text`` so far; ``note`` is a complaint."""
+    """One question, asked of the documents in ``scope``, and what came of it: ``answer`` once there is one, before that the ``text`` so far;
+    ``note`` is a complaint."""
 
     question: str
     text: str = ""
     answer: Answer | None = None
     note: str | None = None
+    scope: Scope = EVERYWHERE
 
 
 def lines_html(text: str) -> str:
@@ -221,7 +240,15 @@ def turn_html(turn: Turn, assistant: Assistant, view: View = View()) -> str:
         state, body = "open", f'<p class="jd-text" lang="zh-CN">{escape(turn.text)}</p>'
     else:
         state, body = "open", f'<p class="jd-wait">{view.say("searching")}<i></i></p>'
-    return f'<section class="jd-turn" data-state="{state}"><h2 class="jd-q">{escape(turn.question)}</h2>{body}</section>'
+    return f'<section class="jd-turn" data-state="{state}"><h2 class="jd-q">{escape(turn.question)}</h2>{scope_html(turn.scope, view)}{body}</section>'
+
+
+def scope_html(scope: Scope, view: View) -> str:
+    """What the question was asked of, where that is not everything."""
+    if scope == EVERYWHERE:
+        return ""
+    dates = [TEXT[view.lang]["dated"].format(scope.since or "…", scope.until or "…")] if scope.since or scope.until else []
+    return f'<p class="jd-looked jd-within">{view.say("within", "，".join(["、".join(scope.only)] * bool(scope.only) + dates))}</p>'
 
 
 def chat_html(turns: Sequence[Turn], assistant: Assistant, lang: str = "zh") -> str:
@@ -237,19 +264,19 @@ def header_html(text: dict[str, str]) -> str:
     return f'<h1 lang="zh-CN"><span aria-hidden="true">据</span>据典</h1><p>{text["tagline"]}</p>'
 
 
-def converse(assistant: Assistant, question: str, earlier: Sequence[Turn] = (), rewrite: bool = True) -> Iterator[Turn]:
+def converse(assistant: Assistant, question: str, earlier: Sequence[Turn] = (), rewrite: bool = True, scope: Scope = EVERYWHERE) -> Iterator[Turn]:
     """The turn of ``question`` as it grows; the last one yielded is whole. Never raises. Without ``rewrite`` it is searched as it is."""
     history = [(t.answer.rewritten, t.answer.text) for t in earlier if t.answer][-HISTORY:]
-    turn = Turn(question.strip())
+    turn = Turn(question.strip(), scope=scope)
     yield turn
     try:
-        pieces = assistant.stream(question, history, rewrite, complete=True)
+        pieces = assistant.stream(question, history, rewrite, scope, complete=True)
         while True:
             turn = replace(turn, text=turn.text + next(pieces))
             yield turn
     except StopIteration as end:
         yield replace(turn, answer=end.value)
-    except QuestionError as error:
+    except (QuestionError, ScopeError) as error:
         yield replace(turn, note=str(error))
     except Exception:
         logging.exception("no answer to a question of %d characters", len(question))
@@ -352,6 +379,11 @@ CSS = """
   padding: 4px 0 4px 8px; }
 #jd-clear:hover, #jd-typed:hover { color: var(--red); }
 #jd-foot { color: var(--soft); font-size: 13px; }
+#jd-scope { border: 0; background: none; box-shadow: none; padding: 0; }
+#jd-scope .label-wrap { width: auto; gap: 8px; padding: 4px 0; color: var(--soft); font-size: 14px; }
+#jd-scope .label-wrap:hover { color: var(--red); }
+#jd-scope .label-wrap .icon { font-size: 11px; }
+#jd-scope .form { background: var(--card); border: 1px solid var(--line); border-radius: 8px; }
 #jd-foot b { color: var(--red); font-weight: 600; }
 @media (max-width: 760px) {
   .jd-pair, #jd-grid { grid-template-columns: minmax(0, 1fr); gap: 14px; }
@@ -394,24 +426,39 @@ def build(assistant: Assistant, examples: Sequence[str] = EXAMPLES) -> gr.Blocks
                     lines=1, max_lines=4, max_length=MAX_QUESTION,
                 )
                 send = gr.Button(WORDS("ask"), variant="primary", elem_id="jd-ask")
+            with gr.Accordion(WORDS("scope"), open=False, elem_id="jd-scope") as where, gr.Row():
+                names = assistant.names()[:LISTED]
+                only = gr.Dropdown(
+                    names, value=[], multiselect=True, allow_custom_value=True, label=WORDS("only"), info=WORDS("only_more"), min_width=240, scale=4,
+                )
+                since, until = (
+                    gr.Textbox(label=WORDS(key), placeholder=WORDS("date_hint"), max_length=10, min_width=110, scale=1) for key in ("since", "until")
+                )
             with gr.Row():
                 foot = gr.HTML(WORDS("foot"), elem_id="jd-foot", apply_default_css=False)
                 typed = gr.Button(WORDS("typed"), size="sm", elem_id="jd-typed", visible=False)
                 clear = gr.Button(WORDS("clear"), size="sm", elem_id="jd-clear")
 
-        def ask(question: str, earlier: Sequence[Turn], lang: str, rewrite: bool = True) -> Iterator[dict]:
+        def ask(
+            question: str, earlier: Sequence[Turn], lang: str, names: Sequence[str], first: str, last: str, rewrite: bool = True
+        ) -> Iterator[dict]:
             if not question.strip():
                 yield {foot: f"<b>{TEXT[lang]['empty']}</b>"}
                 return
+            try:
+                scope = Scope(tuple(names), first.strip(), last.strip())
+            except ScopeError as error:
+                yield {foot: f"<b>{escape(str(error))}</b>"}
+                return
             kept = tuple(earlier)[1 - MAX_TURNS :]
             yield {box: "", foot: TEXT[lang]["foot"], samples: gr.update(visible=False), typed: gr.update(visible=False)}
-            for turn in converse(assistant, question, kept, rewrite):
+            for turn in converse(assistant, question, kept, rewrite, scope):
                 yield {chat: chat_html((*kept, turn), assistant, lang)}
             changed = turn.answer is not None and turn.answer.rewritten != turn.answer.question
             yield {turns: (*kept, turn), typed: gr.update(visible=changed)}
 
-        def ask_as_typed(earlier: Sequence[Turn], lang: str) -> Iterator[dict]:
-            yield from ask(earlier[-1].question if earlier else "", earlier, lang, rewrite=False)
+        def ask_as_typed(earlier: Sequence[Turn], *more: Any) -> Iterator[dict]:
+            yield from ask(earlier[-1].question if earlier else "", earlier, *more, rewrite=False)
 
         def empty(lang: str) -> dict:
             start = {turns: (), chat: chat_html((), assistant, lang), box: "", foot: TEXT[lang]["foot"]}
@@ -423,7 +470,8 @@ def build(assistant: Assistant, examples: Sequence[str] = EXAMPLES) -> gr.Blocks
             return {
                 language: other, head: header_html(text), switch: text["switch"], chat: chat_html(asked, assistant, other), label: text["examples"],
                 box: gr.update(label=text["question"], placeholder=text["placeholder"]), send: text["ask"], clear: text["clear"], foot: text["foot"],
-                typed: text["typed"],
+                typed: text["typed"], where: gr.update(label=text["scope"]), only: gr.update(label=text["only"], info=text["only_more"]),
+                **{field: gr.update(label=text[key], placeholder=text["date_hint"]) for field, key in ((since, "since"), (until, "until"))},
             }
 
         def greet(request: gr.Request) -> str:
@@ -434,11 +482,13 @@ def build(assistant: Assistant, examples: Sequence[str] = EXAMPLES) -> gr.Blocks
         page.load(greet, None, language, queue=False, **quiet)
         # One question at a time; one more, asked while another still runs out after 清空, waits its turn instead of being dropped.
         queued: dict[str, Any] = {"concurrency_id": "ask", "trigger_mode": "multiple", **quiet}
-        asking = [gr.on([send.click, box.submit], ask, [box, turns, language], shown, **queued)]
-        asking += [typed.click(ask_as_typed, [turns, language], shown, **queued)]
-        asking += [chip.click(ask, [chip, turns, language], shown, **queued) for chip in chips]
+        more = [turns, language, only, since, until]
+        asking = [gr.on([send.click, box.submit], ask, [box, *more], shown, **queued)]
+        asking += [typed.click(ask_as_typed, more, shown, **queued)]
+        asking += [chip.click(ask, [chip, *more], shown, **queued) for chip in chips]
         clear.click(empty, language, shown, queue=False, cancels=asking, **quiet)
-        switch.click(translate, [language, turns], [language, head, switch, chat, label, box, send, clear, foot, typed], queue=False, **quiet)
+        worded = [language, head, switch, chat, label, box, send, clear, foot, typed, where, only, since, until]
+        switch.click(translate, [language, turns], worded, queue=False, **quiet)
         switch.click(None, js=SWITCH_JS)
     return page.queue(max_size=32, default_concurrency_limit=1)
 

@@ -5,7 +5,7 @@
 """
 
 from qa.assistant import Assistant, QuestionError
-from qa.retriever import Scope
+from qa.retriever import EVERYWHERE, Scope, ScopeError
 from qa.types import Answer, Citation
 
-__all__ = ["Answer", "Assistant", "Citation", "QuestionError", "Scope"]
+__all__ = ["EVERYWHERE", "Answer", "Assistant", "Citation", "QuestionError", "Scope", "ScopeError"]

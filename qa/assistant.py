@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from index.embed import Embedder
@@ -97,6 +97,11 @@ class Assistant:
         """The cleaned document. Raises KeyError where there is none of that id."""
         return self.store.documents[doc_id]
 
+    def names(self) -> list[str]:
+        """What a :class:`Scope` may name here: the subfolders that hold documents, each with a slash at its end, then the documents."""
+        folders = {f"{folder}/" for name in self.store.documents for folder in PurePosixPath(name).parents if folder.name}
+        return [*sorted(folders), *sorted(self.store.documents)]
+
     def check(self, citation: Citation) -> Literal["valid", "changed", "removed"]:
         """Whether a citation that was kept still proves what it did: its document may have been changed, or removed, since."""
         document = self.store.documents.get(citation.doc_id)
@@ -111,7 +116,7 @@ class Assistant:
         """Answer ``question`` from the documents in ``scope``; ``history`` holds earlier ``(question, answer)`` turns, oldest first.
 
         With ``rewrite`` false the question is searched as it is. ``complete`` says that ``history`` holds questions as they were searched
-        (:attr:`Answer.rewritten`), not as they were typed. Raises QuestionError where it is empty or too long, ValueError
+        (:attr:`Answer.rewritten`), not as they were typed. Raises QuestionError where it is empty or too long, ScopeError
         where no document is in ``scope``.
         """
         began = time.perf_counter()

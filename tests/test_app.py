@@ -13,7 +13,7 @@ import pytest
 
 import app
 from index.types import Document, Hit, Passage
-from qa import Answer, Assistant, Citation, QuestionError
+from qa import EVERYWHERE, Answer, Assistant, Citation, QuestionError, Scope, ScopeError
 from qa.types import Part
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,12 +31,19 @@ class FakeAssistant(Assistant):
         self.heard: list[tuple[str, Sequence[tuple[str, str]]]] = []
         self.rewrites: list[bool] = []
         self.completed: list[bool] = []
+        self.scopes: list[Scope] = []
 
     def document(self, doc_id: str) -> Document:
         return self.documents[doc_id]
 
-    def stream(self, question: str, history: Sequence[tuple[str, str]] = (), rewrite: bool = True, complete: bool = False) -> Generator[str, None, Answer]:
+    def names(self) -> list[str]:
+        return list(self.documents)
+
+    def stream(
+        self, question: str, history: Sequence[tuple[str, str]] = (), rewrite: bool = True, scope: Scope = EVERYWHERE, *, complete: bool = False
+    ) -> Generator[str, None, Answer]:
         self.heard.append((question, history))
+        self.scopes.append(scope)
         self.rewrites.append(rewrite)
         self.completed.append(complete)
         if isinstance(self.reply, Exception):
@@ -206,6 +213,18 @@ def test_a_refused_question_says_why_and_a_failure_says_little(caplog):
     html = app.turn_html(list(app.converse(assistant, "问"))[-1], assistant)
     assert "出错了" in html and "secret" not in html and "Traceback" not in html
     assert "secret" in caplog.text  # whoever runs it can read why
+
+
+def test_a_turn_says_what_it_was_asked_of():
+    _, assistant = case()
+    scope = Scope((EVIL, "2021/"), since="2021", until="2021-06")
+    turn = list(app.converse(assistant, "问", (), scope=scope))[-1]
+    html = app.turn_html(turn, assistant)
+    assert assistant.scopes == [scope] and "<script" not in html
+    assert f"只查 {EVIL}、2021/，发布于 2021 至 2021-06" in plain(html)
+    assert "发布于 … 至 2022" in plain(app.scope_html(Scope(until="2022"), app.View())) and app.scope_html(EVERYWHERE, app.View()) == ""
+    assistant.reply = ScopeError("没有符合条件的文档")
+    assert "没有符合条件的文档" in app.turn_html(list(app.converse(assistant, "问"))[-1], assistant)
 
 
 def test_both_languages_say_the_same_things():

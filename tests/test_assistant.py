@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from eval.metrics import offsets_valid
+from index.store import PassageStore
 from index.types import Hit, Passage
-from qa import Assistant, QuestionError
+from qa import Assistant, QuestionError, Scope
 from qa.answerer import Span
 from qa.assistant import best_odds, joined, worth_reading
+from qa.confidence import Calibration
+from qa.retriever import Retriever
 
 ROOT = Path(__file__).resolve().parent.parent
 pytestmark = pytest.mark.skipif(not (ROOT / "models/answerer/config.json").exists(), reason="no shipped weights in models/answerer")
@@ -118,6 +121,16 @@ def test_stream_is_the_answer(assistant):
             answer = end.value
             break
     assert "".join(pieces) == answer.text and answer.hits
+
+
+def test_names_are_what_a_scope_may_hold(tmp_path, embedder):
+    for name in ("乙.txt", "2021/甲.txt", "2021/夏/丙.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("全区签约项目三十二个。", "utf-8")
+    store = PassageStore.build(tmp_path, embedder)
+    names = Assistant(store, Retriever(store, embedder), None, Calibration()).names()
+    assert names == ["2021/", "2021/夏/", "2021/夏/丙.txt", "2021/甲.txt", "乙.txt"]
+    assert [sum(Scope((name,)).holds(d) for d in store.documents.values()) for name in names] == [2, 1, 1, 1, 1]
 
 
 def test_threshold_is_the_users(assistant):

@@ -2,7 +2,7 @@ import pytest
 
 from index.store import PassageStore
 from index.types import Document, Hit, Passage
-from qa.retriever import TIES, Retriever, Scope, near_ties, settled
+from qa.retriever import TIES, Retriever, Scope, ScopeError, near_ties, settled
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_only_documents_in_scope_are_found(store, embedder, dense):
     retriever = Retriever(store, embedder, dense)
     assert {h.passage.doc_id for h in retriever.search("签约项目 孵化面积", scope=Scope(("b.*",)))} <= {"b.txt"}
     assert retriever.search("孵化面积", scope=Scope(("b.txt", "c.txt")))[0].passage.doc_id == "b.txt"
-    with pytest.raises(ValueError, match="没有符合条件的文档"):
+    with pytest.raises(ScopeError, match="没有符合条件的文档"):
         retriever.search("孵化面积", scope=Scope(("d*",)))
 
 

@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import app
 from index.types import Document, Hit, Passage
-from qa import Answer, Assistant, Citation, QuestionError
+from qa import EVERYWHERE, Answer, Assistant, Citation, QuestionError, Scope
 
 EVIL = """<script>window.hacked=1</script><img src=x onerror="window.hacked=2">'"`${window.hacked=3}{{value}}__i18n__{"key":"ask"}</blockquote>"""
 
@@ -22,7 +22,12 @@ class HostileAssistant(Assistant):
     def document(self, doc_id: str) -> Document:
         return Document(EVIL, EVIL, f"前{EVIL}。{EVIL}后", EVIL, {"date": EVIL})
 
-    def stream(self, question: str, history: Sequence[tuple[str, str]] = (), rewrite: bool = True, complete: bool = False) -> Generator[str, None, Answer]:
+    def names(self) -> list[str]:
+        return [EVIL]
+
+    def stream(
+        self, question: str, history: Sequence[tuple[str, str]] = (), rewrite: bool = True, scope: Scope = EVERYWHERE, *, complete: bool = False
+    ) -> Generator[str, None, Answer]:
         if question == "崩溃":
             raise RuntimeError("a secret of the server")
         if question == "太长":

@@ -170,6 +170,23 @@ def test_examples_clear_and_an_empty_question(app_url, visit):
     playwright.expect(examples.first).to_be_visible()
 
 
+def test_a_question_is_asked_of_chosen_documents_and_dates(app_url, visit):
+    page = visit(app_url)
+    page.click("#jd-scope .label-wrap")
+    other = next(path.name for path in sorted((ROOT / "seeds").iterdir()) if path.name != SOURCE)
+    page.get_by_label("只查这些文档或文件夹").fill(other[:3])
+    page.get_by_role("option", name=other).click()
+    turn = ask(page, QUESTION)
+    assert f"只查 {other}" in turn.locator(".jd-within").inner_text() and SOURCE not in turn.inner_text()
+    page.get_by_label("发布日期从").fill("2921")
+    assert "没有符合条件的文档" in ask(page, QUESTION).inner_text()
+    page.get_by_label("发布日期从").fill("去年")
+    page.fill("#jd-box textarea", QUESTION)
+    page.click("#jd-ask")
+    playwright.expect(page.locator("#jd-foot")).to_contain_text("“去年”不是日期")
+    assert page.locator(".jd-turn").count() == 2 and page.input_value("#jd-box textarea") == QUESTION
+
+
 def test_clearing_while_it_searches_leaves_nothing_behind(app_url, visit):
     page = visit(app_url)
     page.fill("#jd-box textarea", QUESTION)
