@@ -432,7 +432,7 @@ def build(assistant: Assistant, examples: Sequence[str] = EXAMPLES) -> gr.Blocks
                     names, value=[], multiselect=True, allow_custom_value=True, label=WORDS("only"), info=WORDS("only_more"), min_width=240, scale=4,
                 )
                 since, until = (
-                    gr.Textbox(label=WORDS(key), placeholder=WORDS("date_hint"), max_length=10, min_width=110, scale=1) for key in ("since", "until")
+                    gr.Textbox("", label=WORDS(key), placeholder=WORDS("date_hint"), max_length=10, min_width=110, scale=1) for key in ("since", "until")
                 )
             with gr.Row():
                 foot = gr.HTML(WORDS("foot"), elem_id="jd-foot", apply_default_css=False)
@@ -446,7 +446,7 @@ def build(assistant: Assistant, examples: Sequence[str] = EXAMPLES) -> gr.Blocks
                 yield {foot: f"<b>{TEXT[lang]['empty']}</b>"}
                 return
             try:
-                scope = Scope(tuple(names), first.strip(), last.strip())
+                scope = Scope(tuple(names or ()), (first or "").strip(), (last or "").strip())
             except ScopeError as error:
                 yield {foot: f"<b>{escape(str(error))}</b>"}
                 return
@@ -488,7 +488,7 @@ def build(assistant: Assistant, examples: Sequence[str] = EXAMPLES) -> gr.Blocks
         asking += [chip.click(ask, [chip, *more], shown, **queued) for chip in chips]
         clear.click(empty, language, shown, queue=False, cancels=asking, **quiet)
         worded = [language, head, switch, chat, label, box, send, clear, foot, typed, where, only, since, until]
-        switch.click(translate, [language, turns], worded, queue=False, **quiet)
+        switch.click(translate, [language, turns], worded, **queued)  # waits for an answer that is on its way
         switch.click(None, js=SWITCH_JS)
     return page.queue(max_size=32, default_concurrency_limit=1)
 

@@ -24,12 +24,15 @@ _ATTRIBUTES = r"""(?:\s+[A-Za-z_:][A-Za-z0-9_:.-]*(?:\s*=\s*(?:"[^"]*"|'[^']*'|[
 _BLOCK = re.compile(r"</?(?:p|div|li|ul|ol|tr|table|h[1-6]|section|article|blockquote|pre|hr|center|tbody|thead)" + _ATTRIBUTES, re.I)
 _BREAK = re.compile(r"<br" + _ATTRIBUTES, re.I)
 _PARAGRAPH = "\x0b"  # stands for a block tag: a paragraph ends here for certain
-_INLINE = re.compile(r"</?(?:span|a|b|i|u|em|strong|font|img|td|th|sup|sub|small|big|figure|figcaption|label|code|s|del|ins|mark)" + _ATTRIBUTES, re.I)
+_CELL = re.compile(r"</?t[dh]" + _ATTRIBUTES, re.I)
+_POWER = re.compile(r"(?<=\d)<sup" + _ATTRIBUTES + r"(?=[\d-])", re.I)  # 10<sup>5</sup> is not 105
+_INLINE = re.compile(r"</?(?:span|a|b|i|u|em|strong|font|img|sup|sub|small|big|figure|figcaption|label|code|s|del|ins|mark)" + _ATTRIBUTES, re.I)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z]{2,8}\d?);", re.I)
 _ESCAPE = re.compile(r"\\([\\`*_{}\[\]()#+.!|>~-])")
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u2060\ufeff\u00ad\x00-\x08\x0e-\x1f]")
 # A line of nothing but links, or one bare address: navigation, no text.
 _LINK = r"(?:!?\[[^\]\n]*\]\([^)\n]*\)|<https?://[^>\s]*>|https?://[^\s<>，。]++)"
+_ADDRESS = re.compile(r"<?https?://[^\s<>，。]++>?")
 _LINKS = re.compile(rf"^[\s|｜·,，、-]*+{_LINK}(?:[\s|｜·,，、-]*+{_LINK})*+[\s|｜·,，、-]*+$")
 _MARKDOWN_HEADING = re.compile(r"^(#{1,6})[ \t]+(.+?)[ \t#]*$")
 _NUMBERED = (
@@ -46,6 +49,7 @@ _DAY = r"(\d{4})\s*[-/.年]\s*(\d{1,2})\s*[-/.月]\s*(\d{1,2})\s*日?"
 _DATE_LINE = re.compile(rf"^(?:(?:发布|发文|成文|印发|更新)?(?:时间|日期)\s*[:：])?\s*{_DAY}(?:\s+\d{{1,2}}:\d\d(?::\d\d)?)?$")
 # Lines that are not the rest of the line before: items, rows of a table, 姓名：…
 _ITEM = re.compile(r"^(?:[-*+•·●◆■▪|>]\s?|[^：:，,。；;]{1,12}[：:])")
+_COMMA = re.compile("[，,]")
 _CELLS = re.compile(r"\|.*\|")
 _TITLED = re.compile(r"(?:现将|印发|关于发布)[^《》\n]{0,6}《([^《》\n]{6,60})》")
 
@@ -114,7 +118,8 @@ class _Line:
 
 
 def _lines(body: _Mapped) -> list[_Line]:
-    rows, apart, tagged, at = [], True, False, 0
+    rows: list[_Line] = []
+    apart, tagged, at = True, False, 0
     for part in re.split(f"([\n{_PARAGRAPH}])", body.text):
         if part == _PARAGRAPH:
             apart = tagged = True
@@ -122,7 +127,8 @@ def _lines(body: _Mapped) -> list[_Line]:
             line = body.cut(at, at + len(part))
             if not line.text:
                 apart = True
-            elif not _LINKS.match(line.text):
+            # 报名网址： and the address below it are a statement.
+            elif not _LINKS.match(line.text) or (rows and not apart and rows[-1].text.endswith(("：", ":", "网址")) and _ADDRESS.fullmatch(line.text)):
                 rows.append(_Line(line, apart, tagged))
                 apart = tagged = False
         elif not rows or (at and body.text[at - 1] == "\n"):
@@ -145,7 +151,8 @@ def clean(raw: str) -> Cleaned:
     begin, fields = _front_matter(raw)
     body = _Mapped(raw[begin:], list(range(begin, len(raw))))
     body = body.sub(re.compile(r"\r\n?|[\x0b\x0c\u2028\u2029\x85]"), lambda m: "\n")
-    body = body.sub(_DROP, lambda m: _PARAGRAPH).sub(_BLOCK, lambda m: _PARAGRAPH).sub(_BREAK, lambda m: "\n").sub(_INLINE, lambda m: "")
+    body = body.sub(_DROP, lambda m: _PARAGRAPH).sub(_BLOCK, lambda m: _PARAGRAPH).sub(_BREAK, lambda m: "\n")
+    body = body.sub(_CELL, lambda m: " ").sub(_POWER, lambda m: "^").sub(_INLINE, lambda m: "")
     body = body.sub(_ENTITY, lambda m: html.unescape(m.group())).sub(_INVISIBLE, lambda m: "")
     body = body.sub(_ESCAPE, lambda m: m.group(1)).sub(re.compile("[\u00a0\t]"), lambda m: " ")
     rows = _lines(body)
@@ -179,7 +186,7 @@ def clean(raw: str) -> Cleaned:
 
     for i, line in enumerate(rows):
         following = rows[i + 1] if i + 1 < len(rows) else None
-        if m := _MARKDOWN_HEADING.match(line.text):
+        if (m := _MARKDOWN_HEADING.match(line.text)) and m.group(2).strip():
             level, words = len(m.group(1)), _strip_marks(m.group(2))
             start = put(line.body.cut(m.start(2), m.end(2)), "\n")
             if words[:1] in "—-–" and last_is_heading:  # a subtitle belongs to the title above
@@ -220,6 +227,8 @@ def _new_item(before: str, line: _Line, full: bool) -> bool:
     """Whether ``line`` begins something of its own: an item, a row, or a number after a number where lines are not wrapped at a width (``full``)."""
     if before[-1].isdigit() and line.text[0].isdigit() and (line.apart or not full):
         return True
+    if not full and (commas := len(_COMMA.findall(before))) > 1 and commas == len(_COMMA.findall(line.text)):
+        return True  # records of as many fields
     listed = _ITEM.match(line.text)
     if not listed:
         return bool(_CELLS.search(before) and _CELLS.search(line.text))

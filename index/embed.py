@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -85,6 +86,8 @@ class Embedder:
         self.dim = int(self._model.get_embedding_dimension() or 0)
         local = Path(path)
         self.name = f"{local.name if local.is_dir() else path}:{fingerprint(local)[:12] if local.is_dir() else 'hub'}"
+        if prompts := {task: text for task, text in self._model.prompts.items() if text}:  # passages are embedded with them
+            self.name += f":{hashlib.sha256(json.dumps(prompts, sort_keys=True).encode()).hexdigest()[:6]}"
 
     def encode(self, texts: Sequence[str], progress: Callable[[int], None] | None = None) -> np.ndarray:
         """``(len(texts), dim)`` float32, each row of length 1. ``progress(n)`` hears after every batch."""

@@ -19,7 +19,7 @@ class LoadError(ValueError):
 
 
 def decode(data: bytes) -> str:
-    """Text of ``data``: UTF-8, UTF-16 with a mark, GB18030 or Big5.
+    """Text of ``data``: UTF-8 (its bad bytes, where they are few, as U+FFFD), UTF-16 with a mark, GB18030 or Big5.
 
     Raises LoadError where the bytes are no text.
     """
@@ -33,7 +33,10 @@ def decode(data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        pass
+        damaged = data.decode("utf-8-sig", "replace")
+    # A few bad bytes in UTF-8 (a cut file, a bad sector) cost a few characters; other encodings make nonsense of most.
+    if 0 < 20 * damaged.count("\ufffd") <= sum(not c.isascii() for c in damaged):
+        return damaged
     # Big5 bytes often decode as GB18030 too: take the reading with more everyday characters.
     readings = []
     for encoding in ("gb18030", "big5"):
@@ -64,11 +67,11 @@ def load_file(path: Path, doc_id: str) -> Document:
     if not cleaned.text.strip():
         raise LoadError("holds no text")
     meta = {"date": cleaned.date} if cleaned.date else {}
-    title = _whole(cleaned.title) or _readable(path.stem)
-    return Document(doc_id, title, cleaned.text, _readable(str(path.resolve())), meta, cleaned.headings, cleaned.runs)
+    title = _whole(cleaned.title) or readable(path.stem)
+    return Document(doc_id, title, cleaned.text, readable(str(path.resolve())), meta, cleaned.headings, cleaned.runs)
 
 
-def _readable(name: str) -> str:
+def readable(name: str) -> str:
     """A file's name as text: names in GBK, as old archives leave them, reach Python as bytes in disguise."""
     raw = os.fsencode(name)
     for encoding in ("utf-8", "gb18030"):
@@ -86,7 +89,7 @@ def _whole(text: str) -> str:
 
 def document_id(path: Path, folder: Path) -> str:
     """The id of the document in ``path``: its path within ``folder``, with ``/`` between parts."""
-    return _readable(path.relative_to(folder).as_posix())
+    return readable(path.relative_to(folder).as_posix())
 
 
 def find_files(folder: Path) -> list[Path]:

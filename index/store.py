@@ -24,7 +24,7 @@ import numpy as np
 from index.chunk import chunk_document
 from index.embed import Embedder
 from index.lexical import LexicalIndex, synonyms_digest
-from index.load import folder_hashes, load_documents
+from index.load import folder_hashes, load_documents, readable
 from index.types import Document, Heading, Manifest, Passage
 
 VERSION = 2
@@ -193,7 +193,7 @@ def default_place(folder: Path) -> Path:
     """Where the index of ``folder`` lives unless told otherwise: ``.judian/`` beside the program, or in $JUDIAN_HOME."""
     home = Path(os.environ.get("JUDIAN_HOME") or Path(__file__).resolve().parent.parent / ".judian")
     full = folder.resolve()
-    return home / "index" / f"{full.name}-{hashlib.sha256(str(full).encode()).hexdigest()[:8]}"
+    return home / "index" / f"{readable(full.name)}-{hashlib.sha256(os.fsencode(full)).hexdigest()[:8]}"
 
 
 def open_or_build(

@@ -136,7 +136,7 @@ class Assistant:
             return Answer(question, asked, REFUSED, (), hits, 0.0, True, time.perf_counter() - began, unsupported=unsupported)
         confidence, best = ranked[0]
         verdict = None
-        if self.calibration.verdict and self.answerer.judges and wants_verdict(asked):
+        if self.calibration.verdict and self.answerer.judges and (wants_verdict(asked) or wants_verdict(question)):
             verdict = self.calibration.judged(asked, best, self.document(best.hit.passage.doc_id))
         parts, citations = self._cited(compose(asked, ranked, self.store.documents, self.threshold, verdict))
         if confidence < self.threshold:

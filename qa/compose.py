@@ -28,7 +28,12 @@ _LIST = re.compile(
 _STEPS, _ONE_FIGURE = re.compile("步骤|流程"), re.compile("多少|多久|多长|几个?(?:工作日|天|小时|分钟|月|年|元)")
 _WHICH = re.compile("多少|几|哪|什么|谁|怎么|如何|为何|啥|多[大长久]|何时|何地")
 # 能告诉我……吗: what is told of is asked for, not whether.
-_POLITE = re.compile("^(?:请问)?[你您]?(?:能不能|能否|可不可以|可否|可以|能)?(?:请|帮我|给我)*(?:告诉|告知|介绍|解释|说明|列出|知道|查|说|讲)")
+_MAY = "(?:能不能|能否|可不可以|可否|可以|能)"
+_POLITE = re.compile(
+    f"^(?:请问)?(?:[你您]?{_MAY}?(?:请|帮我|给我)*(?:告诉|告知|列出)|[你您]知道|知道"
+    # 可以查看合同吗, 解释权是否归公司: these words alone are no request.
+    f"|(?:[你您]{_MAY}|{_MAY}?(?:请(?!问)|帮我|给我)+)(?:介绍|解释|说明|查|说|讲)|{_MAY}?(?:介绍|解释|说明|查|说|讲)[一下])"
+)
 _WHETHER = re.compile("[吗么嘛][？?。！! ]*$|是否|是不是|有没有|有无|能否|可否|([能会要算行对用需])不(?:要|可以|需要|应该)?\\1|可不可以|应不应该|需不需要")
 _ONES = (*(tens := "一二三四五六七八九十"), *(f"十{n}" for n in tens[:9]), "二十")
 # Families of marks that number the items of a list; each holds how the n-th mark (from 0) reads.

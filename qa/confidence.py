@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from index.embed import ModelError
 from index.lexical import load_synonyms, tokens
 from index.text import fold
 from index.types import Document, Passage
@@ -29,7 +30,7 @@ _ZONE = re.compile(rf"([\u4e00-\u9fff]{{2}})(?:{_PLACES})?(综保区|经开区|�
 # … unless they name none: 几个开发区, 国家高新区, 位于经开区, 目前综保区.
 _NO_NAME = re.compile(
     "^[在是和与及到为对从向由把被让给于往了请问有该这那哪此各每某全几两整前去今明其当所个]|[国省市县区个几些么家哪此的在有于前年级座类批多少和与及问合术业济"
-    "否考到入进展是名一二两三四五六七八九十节目地本当同别他它位]$|^(?:落户|入驻|进驻|建设|支持|推动|管理|打造|优化|设立|集聚|参观|投资|服务|高新)$"
+    "否考到入进展是名一二两三四五六七八九十节目地本当同别他它位内成出准管]$|^(?:申报|申请|依托|围绕|新增|批准|成立|离开|帮扶|封关|监管|完善|提升|落户|入驻|进驻|建设|支持|推动|管理|打造|优化|设立|集聚|参观|投资|服务|高新)$"
 )
 
 
@@ -48,8 +49,8 @@ def _said(passage: Passage, document: Document) -> tuple[str, str]:
 
 
 def contradicted(question: str, passage: Passage, document: Document) -> bool:
-    """Whether ``question`` names a year or a zone that neither the passage's article nor the document's date holds."""
-    if asked := named_years(question):
+    """Whether ``question`` names a year or a zone that neither the document nor its date holds."""
+    if asked := named_years(question, between=False):
         told = years(document.text, document).union(*map(_figures, (document.title, passage.title, document.text, document.meta.get("date", ""))))
         if not asked <= told:
             return True
@@ -115,6 +116,12 @@ def features(question: str, span: Span, document: Document, best: float) -> tupl
     )
 
 
+def judging(question: str, span: Span, document: Document) -> tuple[float, ...]:
+    """What speaks for and against the yes or no of ``span``, the surest one: its :func:`features` but the search score, and how sure the reader is of it."""
+    odds, _, *others = features(question, span, document, 1.0)
+    return odds, *others, min(8.0, abs(span.yes))
+
+
 def _best(spans: Iterable[Span]) -> float:
     return max((span.hit.score for span in spans), default=0.0)
 
@@ -122,7 +129,7 @@ def _best(spans: Iterable[Span]) -> float:
 @dataclass(frozen=True)
 class Calibration:
     """``dense`` is the vectors' share in search, ``weights`` the regression (constant first, then :func:`features`); ``verdict`` the one
-    for yes and no, with the size of the verdict's odds after the features."""
+    for yes and no (constant, then :func:`judging`)."""
 
     dense: float = 0.5
     weights: tuple[float, ...] = (-3.0, 0.4, 2.0, 1.0, 1.0, -1.0, -0.5, -1.0, -0.5)
@@ -131,15 +138,18 @@ class Calibration:
 
     @classmethod
     def load(cls, folder: Path) -> Calibration:
-        """The calibration beside an answerer's weights; the general one where there is none."""
+        """The calibration beside an answerer's weights; the general one where there is none. Raises ModelError where it is of another version."""
         path = folder / "calibration.json"
         if not path.is_file():
             return cls()
         row = json.loads(path.read_text("utf-8"))
-        return cls(row["dense"], tuple(row["weights"]), row["threshold"], tuple(row.get("verdict", ())))
+        found = cls(row["dense"], tuple(row["weights"]), row["threshold"], tuple(row.get("verdict", ())))
+        if len(found.weights) != len(cls.weights) or len(found.verdict) not in (0, len(cls.weights)):
+            raise ModelError(f"{path} belongs to another version of the program: run python -m train.calibrate, or take it away for a general calibration")
+        return found
 
     def ranked(self, question: str, spans: Sequence[Span], documents: Mapping[str, Document]) -> list[tuple[float, Span]]:
-        """``(confidence, span)``, the surest first; one whose article does not hold the question's year or zone only after all others.
+        """``(confidence, span)``, the surest first; one whose document does not hold the question's year or zone only after all others.
 
         A confidence is the chance, between 0 and 1, that the span answers ``question``; such a year or zone cuts it to a fifth.
         """
@@ -154,7 +164,7 @@ class Calibration:
 
     def judged(self, question: str, span: Span, document: Document) -> float:
         """The chance that what ``span``, the surest one, says of yes or no is right."""
-        chance = _chance(self.verdict, (*features(question, span, document, span.hit.score), min(8.0, abs(span.yes))))
+        chance = _chance(self.verdict, judging(question, span, document))
         return chance * (0.2 if contradicted(question, span.hit.passage, document) else 1.0)
 
 

@@ -73,7 +73,7 @@ class CopyConfig(PreTrainedConfig):
 
 
 def is_question(token_type_ids: Tensor) -> Tensor:
-    """Which tokens are the question's (or the special ones around it), as a bool tensor of the same shape."""
+    """Which tokens are the question's (or the special ones around it), not those of the turn before it, as a bool tensor of the same shape."""
     return (token_type_ids == QUESTION) | ((token_type_ids >= int(QUESTION_TYPES[1])) & (token_type_ids <= int(QUESTION_TYPES[-1])))
 
 
@@ -156,11 +156,11 @@ class CopyModel(PreTrainedModel):
 
     def word_features(self, words: Tensor, token_type_ids: Tensor) -> Tensor:
         """What each character's two words mean, and how near the nearer one comes to any word of the question (DrQA's soft match); for
-        the question's own characters, to any word outside it: what nothing comes near to is not told of here."""
+        the question's own characters, to any word outside it, the turn before included: what nothing comes near to is not told of here."""
         vectors = F.normalize(self.words[words].to(self.word.weight.dtype), dim=-1)
         pair = torch.cat([vectors, F.pad(vectors, (0, 0, 1, 0))[:, :-1]], -1)
         known, question = words > 0, is_question(token_type_ids)
-        asked = slice(0, int(question.sum(1).max()))  # questions stand first
+        asked = slice(0, int(question.any(0).nonzero().max()) + 1)  # questions stand first, or behind the turn before
         near = vectors @ vectors[:, asked].transpose(1, 2)
         told = near.masked_fill(~(known & question)[:, None, asked], -1).amax(-1)
         met = near.masked_fill(~(known & ~question)[:, :, None], -1).amax(1)

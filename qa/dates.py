@@ -26,6 +26,7 @@ _MONTH = re.compile(r"(?<![\d年.])(\d{1,2})月(?:份|底|初|末)?(?:(\d{1,2})[
 _MONTHS = re.compile(r"(?<!\d)(\d{1,2})(?:[—–\-~～至](\d{1,2}))?月")
 _PARTS = tuple(map(re.compile, ("[上下]半年", "前三季度|[一二三四]季度", "[上中下]旬", "十[一二三四五]五(?=[”\"]?(?:期间|规划|时期|末|开局|以来))")))
 _PLANS = {"十一五": 2006, "十二五": 2011, "十三五": 2016, "十四五": 2021, "十五五": 2026}  # the first year of each five-year plan
+_AHEAD = re.compile("将|预计|计划|拟|力争|须|确保|[月日号底]前")
 _NEAR = 60  # characters before a bare month in which a year still counts as its own
 
 
@@ -46,12 +47,12 @@ def _relative(text: str) -> Iterator[tuple[str, int]]:
 
 
 @lru_cache(maxsize=512)
-def named_years(text: str) -> frozenset[int]:
-    """The years that ``text`` names in figures or characters (二〇二一年), those within a range (2020—2022年) among them."""
+def named_years(text: str, between: bool = True) -> frozenset[int]:
+    """The years that ``text`` names in figures or characters (二〇二一年); ``between``: those within a range (2020—2022年), too."""
     text = _HAN_YEAR.sub(lambda m: m.group().translate(_HAN_DIGITS), fold(text))
     found = {int(year) for year in _EXPLICIT.findall(text)}
     for first, last in _RANGE.findall(text):
-        found |= set(range(int(first), int(last) + 1))
+        found |= set(range(int(first), int(last) + 1)) if between else {int(first), int(last)}
     return frozenset(found)
 
 
@@ -99,7 +100,7 @@ def readings(document: Document, start: int, end: int) -> tuple[tuple[str, str],
     """How the words of time in ``document.text[start:end]`` that lean on the date of publication are to be read: ``(word, reading)``.
 
     A bare month takes the year of publication (the year before where a paper of the first quarter speaks of its last one), unless
-    a year stands shortly before it. Nothing where the document is not dated.
+    a year stands shortly before it or what is told of is still to come. Nothing where the document is not dated.
     """
     date = published(document)
     if not date:
@@ -110,5 +111,7 @@ def readings(document: Document, start: int, end: int) -> tuple[tuple[str, str],
         before = document.text[max(0, start + match.start() - _NEAR) : start + match.start()]
         month = int(match[1])
         if 1 <= month <= 12 and not _EXPLICIT.search(fold(before)) and not any(True for _ in _relative(before)):
-            found[match.group()] = f"{date[0] - (date[1] <= 3 and month >= 10)}年{month}月"
+            clause = re.split("[，。；,;！？!?\n]", quote[: match.start()])[-1] + re.split("[，。；,;！？!?\n]", quote[match.start() :])[0]
+            past = date[1] <= 3 and month >= 10 and not _AHEAD.search(clause)
+            found[match.group()] = f"{date[0] - past}年{month}月"
     return tuple(found.items())

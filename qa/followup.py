@@ -16,23 +16,24 @@ from index.text import fold
 
 LEANING = Path(__file__).resolve().parent.parent / "models" / "followup.json"
 
-_WITHIN = r"(?:\d{1,2}[-—–~～至到])?\d{1,2}月(?!底)|[上下]半年|(?:前三|第?[一二三四])季度"  # a part of a year
-_YEAR = re.compile(rf"(?:19|20)\d\d年(?:{_WITHIN}|底|前)?|[今去明前]年(?:{_WITHIN})?|{_WITHIN}")
+_WITHIN = r"(?:\d{1,2}月?[-—–~～至到])?\d{1,2}月(?!底)(?:\d{1,2}[日号])?|[上下]半年|(?:前三|第?[一二三四])季度"  # a part of a year
+_YEAR = re.compile(rf"(?:19|20)\d\d年(?:{_WITHIN}|底|前)?|(?:[今去明]年(?![轻龄])|(?<![目以当之])前年(?![产度均]))(?:{_WITHIN})?|{_WITHIN}")
+_A_YEAR = re.compile(r"(?:19|20)\d\d年|[今去明前]年")
 _ZONE = "综合保税区|综保区|经济技术开发区|经开区|高新区|开发区|新城|新区|自贸区|工业园|产业园|职教园区"
 _BODY = "公司|集团|科技|大学|学院|医院|银行|法院|海关|工信部|委员会|管委会|协会|研究院|中心|局"
 _NAME = re.compile(rf"(?:[\u4e00-\u9fff]{{2,6}}?(?:{_ZONE}|{_BODY}|共青城市?|街道)|[\u4e00-\u9fff]{{2,3}}?(?:[省县镇]|(?<!上)市)(?!场|民|委|级|里|值)|全南|共青城|我国|中国|全国|[“《][^”》]{{2,20}}[”》])")
 _NOISE = re.compile(r"^(?:请问|想问一下|想问|问一下|我想知道|想知道|那么|那(?!曲)|在|到|去|跟|和|与|关于|以来|截至|目前)+")
 # What opens a follow-up and is no part of a longer word (那曲, 那个项目, 他汀, 其他).
-_OPENING = re.compile(r"^(?:请问)?(?:那么|那(?![曲么些个家位项座场])|其中|[它他她](?!汀|人)们?|其(?![他它余实次])|该[区县市镇园]?|此外|还有|这些?个?|上述|另外|然后)[，, ]?")
+_OPENING = re.compile(r"^(?:请问)?(?:那么|那(?![曲么些个家位项座场里边儿时批条届款段次种天])|其中(?!标)|[它他她](?!汀|人)们?|其(?![他它余实次])|该[区县市镇园省]?|此外|还有|这(?:些个?|个)|上述|另外|然后)[，, ]?")
 _PRONOUN = re.compile(r"(?<!其)[它他她]|该[区县市镇园项公企]|上述|其中")
-_THAT = re.compile("[这那][位款年个些场座只种次家项天月案]")
+_THAT = re.compile("[这那][位款年个些场座只种次家项天月案里边儿时批条届段]")
 _WHOLE = re.compile("^(?:什么(?:是|叫)|[你您]好|谢谢|多谢)")
 _LONGER = re.compile("吉他|马耳他|维他命|他汀|他人")  # words that hold a pronoun's character
 _LONG = 16  # characters
 MAY_LEAN = -1.5  # log-odds; above it are 26 of 29 held-out follow-ups that no rule sees, and one of 2,972 questions that stand alone
 _MORE = re.compile("^(?:那|请问)?(?:还有|别的|其他)(?:吗|呢|哪些|什么|别的|其他的?)*[吗呢]?[？?。！!\\s]*$")
 _ENDING = re.compile(r"[？?。！!\s]*$")
-_ASKING = re.compile(r"多少|几|哪|什么|谁|怎么|如何|为什么|多大|多长|多久|啥")
+_ASKING = re.compile(r"多少|几|哪|什么|谁|怎么|如何|为什么|多大|多长|多久|啥|何|吗|是否|是不是|有没有|能不能|可不可以")
 # The asking part of a question about a figure or a thing; without it, what is asked about is left.
 _ASKED = re.compile(
     r"(?:一共|总共|大概|分别|大约)?(?:是|有|为|达到|达|叫)?了?(?:多少|几|哪[些个家位里儿年天]?|(?:什么|啥)(?:时候|地方)|何时|什么|谁|多大|多长|多久|啥)(?:个|家|项(?!目)|名|位|条(?!件|例|款)|次|天|亿元|万元|元|平方米|平方公里|万)?"
@@ -40,10 +41,14 @@ _ASKED = re.compile(
 _CHANGE = re.compile(r"^(?:同比|环比|增长|增幅|下降|增速|降幅|增加|减少|占比|排名|排第)")
 
 
+# What the pattern of a name may begin with and no name does.
+_NO_NAME = re.compile("^(?:申请|入驻|进驻|落户|批准|设立|报考|负责|审批|位于|项目|企业|有?哪些|谁)+")
+
+
 def names(text: str) -> list[str]:
     """The places, bodies and quoted terms that ``text`` names, in order."""
     text = _YEAR.sub(lambda m: " " * len(m.group()), text)  # 2021年南昌综保区: the name begins after the year
-    return [name for m in _NAME.finditer(text) if (name := _NOISE.sub("", m.group()))]
+    return [name for m in _NAME.finditer(text) if (name := _NO_NAME.sub("", _NOISE.sub("", m.group())))]
 
 
 # Words that name no subject: a question of nothing else asks on about the one before.
@@ -106,8 +111,15 @@ def _swapped(asked: str, new: str) -> str:
     for mine, theirs in ((_YEAR.findall(new), _YEAR.findall(asked)), (names(new), names(asked)), (_PART.findall(new), _PART.findall(asked))):
         if mine and theirs:
             left = left.replace(mine[0], "", 1)
-            year = re.match(r"(?:19|20)\d\d年|[今去明前]年", theirs[0]) if re.fullmatch(_WITHIN, mine[0]) else None  # 上半年呢: of the same year
-            found = found.replace(theirs[0], (year.group() if year else "") + mine[0], 1)
+            old, new_one = theirs[0], mine[0]
+            year = _A_YEAR.match(old)
+            if year and re.fullmatch(_WITHIN, new_one):  # 上半年呢: of the same year
+                new_one = year.group() + new_one
+            elif year and _A_YEAR.fullmatch(new_one):  # 2020年呢, after a part of 2021: the same part
+                old = year.group()
+            elif (zone := re.search(f"(?:{_ZONE})$", old)) and new_one.endswith(zone.group()):
+                old = old[-len(new_one) :]  # what stands further in front is a verb that the pattern took for a part of the name
+            found = found.replace(old, new_one, 1)
     return found + "？" if found != asked and not re.sub("[的在到是换成它他她，,、 ]|该[区县市镇园]", "", left) else ""
 
 

@@ -31,14 +31,17 @@ def _value(number: str) -> str:
 
 @lru_cache(maxsize=1)
 def _listed() -> re.Pattern[str]:
-    words = [word for line in _PLACES.read_text("utf-8").splitlines() if not line.startswith("#") for word in line.split()]
-    return re.compile("|".join(sorted(words, key=len, reverse=True)))
+    """Matches the places in its one group, and outside of it the words in which they stand by chance."""
+    rows = [line for line in _PLACES.read_text("utf-8").splitlines() if not line.startswith("#")]
+    names = [word for line in rows if not line.startswith("!") for word in line.split()]
+    words = [word for line in rows if line.startswith("!") for word in line[1:].split()]
+    return re.compile("|".join([*words, *(f"({'|'.join(sorted(names, key=len, reverse=True))})",)]))
 
 
 @lru_cache(maxsize=512)
 def places(text: str) -> frozenset[str]:
     """The places of ``places.txt`` that ``text`` names."""
-    return frozenset(_listed().findall(fold(text)))
+    return frozenset(name for name in _listed().findall(fold(text)) if name)
 
 
 @lru_cache(maxsize=512)
@@ -46,4 +49,4 @@ def numbered(text: str) -> frozenset[str]:
     """The numbers in ``text``, years left out (:mod:`qa.dates` knows those), and its ordinals with what they count: 二期 as "2期"."""
     text = fold(text)
     ordinals = {part or _value(number or first) + unit for number, first, unit, part in _ORDINAL.findall(text)}
-    return frozenset(ordinals | {n for n in _NUMBER.findall(text) if not _YEAR.fullmatch(n)})
+    return frozenset(ordinals | {n for n in _NUMBER.findall(_ORDINAL.sub(" ", text)) if not _YEAR.fullmatch(n)})

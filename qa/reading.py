@@ -14,10 +14,13 @@ from index.text import fold
 
 PAD, UNK, CLS, SEP = 0, 1, 2, 3
 # token_type_ids: which part a token is of, and how long a run of the other side it stands in (of the question for the passage and the title,
-# of passage and title for the question): none, one character, two, three or more.
+# of passage and title for the question): none, one character, two, three or more. The turn before a follow-up has marks of its own, so has
+# what of the passage stands in that turn alone: else the old question's words would lead back to its answer.
 PLAIN, CHARACTER, BIGRAM, TRIGRAM, QUESTION, TITLE = range(6)
 QUESTION_TYPES, TITLE_TYPES = np.array([QUESTION, 6, 7, 8]), np.array([TITLE, 9, 10, 11])
-TYPES = 12
+TURN_MATCHES, TURN_TYPES = np.array([PLAIN, 12, 13, 14]), np.array([15, 16, 17, 18])
+TYPES = 19
+TURN = "\x1e"  # ends the turn before; no token of its own
 QUESTION_LIMIT, TITLE_LIMIT = 72, 24
 ANSWER_LIMIT = 16  # longer answers do not go with the next question
 PAIRS = "pairs.txt"
@@ -47,10 +50,10 @@ def with_turn(question: str, before: str, answer: str = "") -> str:
 
     Held to ``QUESTION_LIMIT`` characters at the cost of the turn before (conversational reading as in CoQA, Reddy et al. 2019).
     """
-    fits = 0 < len(answer) <= min(ANSWER_LIMIT, QUESTION_LIMIT - len(question) - 1)
+    fits = 0 < len(answer) <= min(ANSWER_LIMIT, QUESTION_LIMIT - len(question) - 2)
     answer = answer + "。" if fits else ""
-    room = max(0, QUESTION_LIMIT - len(question) - len(answer))
-    return f"{before[:room]}{answer}{question}"
+    room = QUESTION_LIMIT - len(question) - len(answer) - 1
+    return f"{before[:room]}{answer}{TURN}{question}" if room > 0 else question
 
 
 def fitted(question: str) -> str:
@@ -88,7 +91,8 @@ class Formatter:
 
     def encode(self, question: str, title: str, passage: str, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
         """``(ids, types, words, offset)``: passage character ``i`` stands at token ``offset + i``. What does not fit is cut."""
-        question, title = fold(fitted(question)), fold(title)[:TITLE_LIMIT]
+        before, _, asked = fold(fitted(question)).rpartition(TURN)
+        question, title = before + asked, fold(title)[:TITLE_LIMIT]
         passage = fold(passage)[: self.room(question, title, size)]
         ids = np.zeros(size, np.int64)
         types = np.zeros(size, np.int64)
@@ -98,16 +102,26 @@ class Formatter:
         row = [*head, *(look(c, UNK) for c in passage), SEP]
         ids[: len(row)] = row
         types[: len(question) + 2] = QUESTION
-        types[1 : len(question) + 1] = QUESTION_TYPES[match_types(f"{title}\n{passage}", question)]
+        met = match_types(f"{title}\n{passage}", question)
+        types[1 : len(question) + 1] = [*TURN_TYPES[met[: len(before)]], *QUESTION_TYPES[met[len(before) :]]]
         types[len(question) + 2 : offset] = TITLE
         types[len(question) + 2 : offset - 1] = TITLE_TYPES[match_types(question, title)]
-        types[offset : offset + len(passage)] = match_types(question, passage)
+        types[offset : offset + len(passage)] = self._told(asked, before, passage)
         words = np.zeros(size, np.int64)
         if self.pairs:
             pairs = self.pairs.get
             for at, text in ((1, question), (len(question) + 2, title), (offset, passage)):
                 words[at : at + len(text) - 1] = [pairs(text[i : i + 2], 0) for i in range(len(text) - 1)]
         return ids, types, words, offset
+
+    @staticmethod
+    def _told(asked: str, before: str, passage: str) -> np.ndarray:
+        """The marks of the passage's characters: of what is asked now; where that says no more than a character, of what stands in the turn before."""
+        now = np.array(match_types(asked, passage), np.int64)
+        if not before:
+            return now
+        then = np.array(match_types(before, passage), np.int64)
+        return np.where((now < BIGRAM) & (then > now), TURN_MATCHES[then], now)
 
     def batch(self, rows: Sequence[tuple[str, str, str]], size: int | None = None) -> tuple[dict[str, Any], list[int]]:
         """The model's input tensors for ``(question, title, passage)`` rows, and each row's passage offset.

@@ -37,6 +37,16 @@ def test_front_matter_markup_and_footers_go_title_and_date_stay():
     assert d.headings[0].title == "聚焦量质双增坚定不移加快项目推进"
 
 
+def test_cells_records_powers_and_addresses_stay_apart():
+    raw = "<table><tr><td>2021年</td><td>120</td><td>35</td></tr></table>\n<p>共10<sup>5</sup>次，5平方米<sup>2</sup>。</p>"
+    document = Document("d", "", clean(raw).text, "d", {}, (), clean(raw).runs)
+    assert document.text == "2021年  120  35\n共10^5次，5平方米2。"
+    assert clean("张三，男，1980年生，江西南昌人\n李四，女，1985年生，江西赣州人").text.count("\n") == 1
+    assert clean("报名网址：\nhttps://www.example.gov.cn/apply\n报名时间：9月1日").text == "报名网址：\nhttps://www.example.gov.cn/apply\n报名时间：9月1日"
+    assert "http" not in clean("正文第一句。\n\nhttps://www.example.gov.cn/apply\n").text
+    assert clean("## 　 ##\n正文第一句。\n# &emsp;#").text.count("正文第一句。") == 1  # a heading of nothing is none
+
+
 def test_sentences_broken_by_blank_lines_are_joined():
     _, d = seed("001")
     for whole in ("全面推行告知承诺制改革。", "孵化面积101万平方米", "日本东京羽田仓", "我国新能源汽车累计产销量", "主要聚焦扰乱市场秩序", "千亿主营业务收入”这个目标", "周周签项目"):

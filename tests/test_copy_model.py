@@ -20,9 +20,13 @@ from qa.reading import (
     TITLE,
     TITLE_TYPES,
     TRIGRAM,
+    TURN_MATCHES,
+    TURN_TYPES,
+    TYPES,
     Formatter,
     fitted,
     match_types,
+    with_turn,
 )
 
 CHARACTERS = "甲乙丙丁戊己庚辛多少个0123456789,。"
@@ -43,6 +47,16 @@ def test_formatting_marks_what_of_the_question_is_told_of():
     assert list(types[:8]) == [QUESTION, three, three, three, two, two, QUESTION, QUESTION]
     assert list(types[8:12]) == [TITLE, TITLE_TYPES[2], TITLE_TYPES[2], TITLE] and types[offset] == PLAIN
     assert is_question(torch.from_numpy(types)).tolist() == [True] * 8 + [False] * 24
+
+
+def test_formatting_marks_the_turn_before_apart():
+    """丁己 is asked now; 甲乙丙 stood in the turn before, and 丁 in both."""
+    ids, types, _, offset = Formatter(VOCABULARY).encode(with_turn("丁己", "甲乙丙丁", "戊"), "", "庚甲乙丙丁己辛戊", 32)
+    assert [ids[1 + i] for i in range(8)] == [VOCABULARY.get(c, 1) for c in "甲乙丙丁戊。丁己"]
+    three, one, two = TURN_TYPES[3], TURN_TYPES[1], QUESTION_TYPES[2]
+    assert list(types[:10]) == [QUESTION, three, three, three, three, one, TURN_TYPES[0], two, two, QUESTION]
+    assert list(types[offset : offset + 8]) == [PLAIN, *[TURN_MATCHES[3]] * 3, BIGRAM, BIGRAM, PLAIN, TURN_MATCHES[1]]
+    assert is_question(torch.from_numpy(types)).nonzero()[:, 0].tolist() == [0, 7, 8, 9]
 
 
 def test_common_characters_alone_do_not_match():
@@ -91,6 +105,34 @@ def test_generate_never_leaves_the_passage(tiny):
     out = tiny.generate(**batch, num_beams=50, num_return_sequences=50)
     assert len(out.starts) == 3  # 甲, 乙, 甲乙
     assert all(offsets[0] <= s < e <= offsets[0] + 2 for s, e in zip(out.starts.tolist(), out.ends.tolist(), strict=True))
+
+
+def test_an_older_model_begins_by_saying_what_it_said(tiny):
+    from train.answerer import with_turns
+
+    tiny.config.match_types = 12
+    old = CopyModel(tiny.config).eval()
+    batch, _ = Formatter(VOCABULARY).batch([("甲乙多少", "丙", "甲乙1234"), (with_turn("甲乙多少", "丙丁"), "丙", "甲乙1234丁")], 32)
+    new = with_turns(old).eval()
+    assert new.config.match_types == TYPES
+    as_before = batch["token_type_ids"].clone()
+    for mine, theirs in zip((*TURN_MATCHES[1:], *TURN_TYPES), (CHARACTER, BIGRAM, TRIGRAM, *QUESTION_TYPES), strict=True):
+        as_before[as_before == int(mine)] = int(theirs)
+    assert not torch.equal(as_before, batch["token_type_ids"])
+    torch.testing.assert_close(
+        new.encode(batch["input_ids"], batch["attention_mask"], batch["token_type_ids"]), old.encode(batch["input_ids"], batch["attention_mask"], as_before)
+    )
+
+
+def test_the_mean_of_two_models_is_theirs(tiny):
+    from train.average import mean
+
+    other = CopyModel(tiny.config)
+    first, second = tiny.state_dict()["key.weight"].clone(), other.state_dict()["key.weight"].clone()
+    assert torch.allclose(mean([tiny, other], [3, 1]).state_dict()["key.weight"], 0.75 * first + 0.25 * second)
+    tiny.config.match_types = 12
+    with pytest.raises(ValueError, match="not of one shape"):
+        mean([other, CopyModel(tiny.config)], [1, 1])
 
 
 def test_word_features_grade_likeness_to_the_question(tiny):

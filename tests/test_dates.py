@@ -43,4 +43,6 @@ def test_words_of_time_are_told_with_what_they_mean():
     assert readings(UNDATED, 0, len(TEXT)) == ()
     bare = Document("f.txt", "题", "9月至12月开工。", "f.txt", {"date": "2022-01-17"})
     assert ("12月", "2021年12月") in readings(bare, 0, 8)
+    for plan in ("预计12月建成投产。", "材料须于12月15日前报送。"):
+        assert readings(Document("g.txt", "题", plan, "g.txt", {"date": "2022-03-02"}), 0, len(plan))[0][1] == "2022年12月"
     assert readings(Document("g.txt", "题", "7月3日开工。", "g.txt", {"date": "2022-01-17"}), 0, 7) == (("7月3日", "2022年7月"),)

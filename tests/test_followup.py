@@ -5,6 +5,7 @@ import pytest
 
 from qa import followup
 from qa.followup import standalone_question
+from qa.reading import TURN as MARK
 
 TURN = [("南昌综保区2021年进出口总额是多少？", "突破210亿元")]
 
@@ -74,14 +75,14 @@ def test_nothing_before_nothing_changed():
 
 
 def question_in_context(question, history):
-    return followup.question_in_context(question, standalone_question(question, history), history)
+    return followup.question_in_context(question, standalone_question(question, history), history).replace(MARK, "|")
 
 
 @pytest.mark.parametrize(("question", "read"), [
-    ("那同比增长呢？", "南昌综保区2021年进出口总额是多少？210亿元。那同比增长呢？"),
+    ("那同比增长呢？", "南昌综保区2021年进出口总额是多少？210亿元。|那同比增长呢？"),
     ("2020年呢？", "南昌综保区2020年进出口总额是多少？"),  # a mere swap is completed without a loss
     ("南昌综保区有多少家企业？", "南昌综保区有多少家企业？"),
-    ("备案申请交到哪儿？", "南昌综保区2021年进出口总额是多少？210亿元。备案申请交到哪儿？"),  # not sure enough to lean to be changed
+    ("备案申请交到哪儿？", "南昌综保区2021年进出口总额是多少？210亿元。|备案申请交到哪儿？"),  # not sure enough to lean to be changed
 ])
 def test_what_the_reader_is_given(question, read):
     history = [("南昌综保区2021年进出口总额是多少？", "210亿元")]
@@ -94,13 +95,13 @@ def test_without_a_turn_before_nothing_is_put_in_front():
 
 def test_marks_that_were_not_typed_are_put_between():
     history = [("南昌综保区2021年进出口总额是多少", "210亿元")]
-    assert question_in_context("那同比增长呢", history) == "南昌综保区2021年进出口总额是多少？210亿元。那同比增长呢？"
+    assert question_in_context("那同比增长呢", history) == "南昌综保区2021年进出口总额是多少？210亿元。|那同比增长呢？"
 
 
 def test_a_long_answer_does_not_go_with_the_next_question():
     history = [("为什么要建仓库？", "因为跨境电商的退货需要就近处理，否则成本太高"), ("它有多大？", "3万平方米")]
-    assert question_in_context("它什么时候建成？", history[:1]) == "为什么要建仓库？它什么时候建成？"
-    assert question_in_context("它什么时候建成？", history).endswith("3万平方米。它什么时候建成？")  # a chain keeps its subject
+    assert question_in_context("它什么时候建成？", history[:1]) == "为什么要建仓库？|它什么时候建成？"
+    assert question_in_context("它什么时候建成？", history).endswith("3万平方米。|它什么时候建成？")  # a chain keeps its subject
     assert "仓库" in question_in_context("它什么时候建成？", history)
 
 
@@ -120,10 +121,30 @@ def test_a_long_answer_does_not_go_with_the_next_question():
     ("华锐公司2021年销量是多少？", "总产量呢", "华锐公司2021年总产量是多少？"),
     ("华锐公司2021年销量是多少？", "产量呢", "华锐公司2021年产量是多少？"),
     ("产品优良率是多少？", "合格率呢？", "产品合格率是多少？"),
+    ("申请入驻南昌综保区需要什么条件？", "赣州综保区呢？", "申请入驻赣州综保区需要什么条件？"),
+    ("2021年有哪些项目落户赣州经开区？", "南昌经开区呢？", "2021年有哪些项目落户南昌经开区？"),
+    ("由谁批准设立了南昌综保区？", "赣州综保区呢？", "由谁批准设立了赣州综保区？"),
+    ("2021年8月31日的库存是多少？", "9月呢？", "2021年9月的库存是多少？"),
+    ("2021年1月至8月产值是多少？", "2020年呢？", "2020年1月至8月产值是多少？"),
+    ("2021年1月至8月产值是多少？", "上半年呢？", "2021年上半年产值是多少？"),
+    ("公司目前年产量是多少？", "2020年呢？", "公司目前年产量2020年是多少？"),
     ("企业所得税优惠有哪些条件？", "小微企业呢？", "企业所得税优惠条件小微企业？"),
 ])
 def test_times_names_and_heads_change_places_whole(before, question, expected):
     assert standalone_question(question, [(before, "")]) == expected
+
+
+@pytest.mark.parametrize(("before", "question"), [("罚款是多少？", "可以分期交吗？"), ("董事长是谁？", "他是党员吗"), ("保证金是多少？", "何时退还？")])
+def test_what_asks_in_another_way_is_not_asked_how_much(before, question):
+    completed = standalone_question(question, [(before, "")])
+    assert "是多少" not in completed and not completed.endswith("是谁？")
+
+
+@pytest.mark.parametrize(("question", "kept"), [
+    ("这家公司的注册资本呢？", "这家公司"), ("这里有多少企业？", "这里"), ("那边房租多少？", "那边"), ("那时候有多少人？", "那时候"), ("其中标企业有哪些？", "中标企业"),
+])
+def test_words_are_not_cut_in_two(question, kept):
+    assert kept in standalone_question(question, TURN)
 
 
 def test_turns_that_were_completed_are_not_completed_again():

@@ -17,6 +17,12 @@ def test_big5_is_not_taken_for_gb18030():
     assert decode(text.encode("big5")) == text
 
 
+def test_a_few_bad_bytes_cost_a_few_characters():
+    assert decode((TEXT * 5).encode()[:-2]) == (TEXT * 5)[:-1] + "\ufffd"
+    table = ("项目 2021 数量 100\n" * 20).encode()
+    assert decode(table[:-20] + b"\xe9" + table[-20:]).count("项目") >= 19
+
+
 @pytest.mark.parametrize("data", [b"\x00\x01\x02\x03" * 50, bytes(range(128, 256)) * 20, b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"])
 def test_binary_is_refused(data):
     with pytest.raises(LoadError, match="not a text file"):

@@ -23,7 +23,7 @@ from transformers.utils import SAFE_WEIGHTS_NAME
 
 from qa.copy_model import CopyConfig, CopyModel
 from qa.packed import rounded
-from qa.reading import PAIRS, Formatter
+from qa.reading import BIGRAM, CHARACTER, PAIRS, QUESTION_TYPES, TRIGRAM, TYPES, Formatter
 from train import data as sets
 from train.body import character_tokenizer, chinese_body
 from train.leaks import refuse_leaks
@@ -60,10 +60,25 @@ def with_words(model: CopyModel, table: np.ndarray) -> CopyModel:
     return new
 
 
+def with_turns(model: CopyModel) -> CopyModel:
+    """``model`` with the marks of the turn before, which begin as copies of the question's: it says what it said before,
+    but that the turn before is no longer what words are likened to (:func:`qa.copy_model.is_question`)."""
+    if model.config.match_types >= TYPES:
+        return model
+    old = model.encoder.embeddings.token_type_embeddings.weight
+    like = torch.tensor([*range(len(old)), CHARACTER, BIGRAM, TRIGRAM, *QUESTION_TYPES])
+    model.config.match_types = TYPES
+    new = CopyModel(model.config)
+    state = model.state_dict()
+    state["encoder.embeddings.token_type_embeddings.weight"] = old.detach()[like]
+    new.load_state_dict(state)
+    return new
+
+
 def build(start: Path | None, data: Path, layers: int) -> tuple[CopyModel, Any]:
     """A copy model: the one in ``start``, or a fresh one on the body in ``start`` (train.pretrain's) or on MiniLM's."""
     if start and json.loads((start / "config.json").read_text("utf-8"))["model_type"] == CopyConfig.model_type:
-        model = CopyModel.from_pretrained(start, dtype=torch.float32)
+        model = with_turns(CopyModel.from_pretrained(start, dtype=torch.float32))
         return model, AutoTokenizer.from_pretrained(start)
     if start:
         tokenizer = AutoTokenizer.from_pretrained(start)
@@ -151,6 +166,7 @@ def main() -> None:
     def keep() -> None:
         loop.keep()
         save(model, tokenizer, formatter, args.out)
+        save(model, tokenizer, formatter, args.run / "at" / f"{loop.spent:03.0f}")  # for train.average
         loop.print(dev={name: exact_matches(model, rows, formatter, 192) for name, rows in dev.items()})
 
     stream = Stream(sampler, plan, loop.progress, args.seed + loop.step)

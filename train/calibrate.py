@@ -27,7 +27,7 @@ from index.types import Document, Hit
 from qa.answerer import Span, load_answerer
 from qa.assistant import READ, Assistant, worth_reading
 from qa.compose import SURE, text_of
-from qa.confidence import Calibration, features
+from qa.confidence import Calibration, features, judging
 from qa.retriever import Retriever
 from train import data as sets
 from train.questions import make, near_miss
@@ -212,7 +212,7 @@ def main() -> None:
     row: dict[str, Any] = {"dense": dense, "weights": weights, "threshold": threshold}
     if answerer.judges:
         judged = [(q, kind, fitted.ranked(q, spans, store.documents)[0][1]) for (q, _, _, kind), spans in candidates if kind in VERDICTS and spans]
-        x = np.array([(*traits(q, s, s.hit.score), min(8.0, abs(s.yes))) for q, _, s in judged])
+        x = np.array([judging(q, s, store.documents[s.hit.passage.doc_id]) for q, _, s in judged])
         said = np.array([kind == ("yes" if s.yes > 0 else "no") for _, kind, s in judged])
         row["verdict"] = regression(x, said)
         whole = Calibration(dense, tuple(weights), threshold, tuple(row["verdict"]))

@@ -154,13 +154,14 @@ def raw_asked(data: Path, path: Path = ASKED) -> list[Example]:
 
 def raw_followups(data: Path, path: Path = FOLLOWUPS) -> list[Example]:
     """The dialogues written for this project: what was asked first and the follow-up in full, source "asked", and the follow-up with the
-    turn before it, source "followups"."""
+    turn before it, source "followups". Some follow-ups have no answer."""
     found = []
     for row, title, excerpt in excerpts(data, path):
         first, said = row["before"]
         turns = (("asked", first, said, ()), ("asked", row["whole"], row["answer"], ()), ("followups", row["question"], row["answer"], (first, said)))
         for source, question, answer, before in turns:
-            if (start := excerpt.find(answer)) >= 0:
+            start = excerpt.find(answer) if answer else -1
+            if start >= 0 or not answer:
                 kind = "followup" if before else "other"
                 found.append(Example(source, title, excerpt, question, answer, start, kind, before, row["article"], row["at"]))
     return found
@@ -198,15 +199,16 @@ def write_gold(data: Path, path: Path, out: Path, whole: bool = False) -> int:
     rows = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
     found = {(x.question, len(x.context)): x for x in raw_asked(data, path)}
     (out / "docs").mkdir(parents=True, exist_ok=True)
-    gold = []
-    for row in rows:
-        name = f"{row['article']}-{row['at']}.txt"
-        if not (x := found.get((row["question"], row["length"]))):
-            continue
+    asked = [(row, x) for row in rows if (x := found.get((row["question"], row["length"])))]
+    docs = {f"{row['article']}-{row['at']}-{row['length']}.txt": x for row, x in asked}
+    for name, x in docs.items():
         (out / "docs" / name).write_text(f"{x.title}\n{x.context}\n", "utf-8")
+    gold = []
+    for row, x in asked:
         evidence = x.context[slice(*proving_span(x.context, x.start, x.start + len(x.answer), 0, len(x.context)))] if x.answer else ""
         item = {"id": row["id"], "question": row["whole"] if whole and "whole" in row else row["question"], "answers": row["answers"], "type": row["type"]}
-        item |= {"doc": [name] if x.answer else [], "evidence": evidence, "answerable": bool(x.answer)}
+        holding = [name for name, other in docs.items() if other.article == x.article and evidence in other.context]  # excerpts may overlap
+        item |= {"doc": holding if x.answer else [], "evidence": evidence, "answerable": bool(x.answer)}
         gold.append(item if whole else item | {"history": row.get("history", [])})
     (out / "gold.jsonl").write_text("".join(json.dumps(item, ensure_ascii=False) + "\n" for item in gold), "utf-8")
     return len(gold)

@@ -17,7 +17,7 @@ from index.chunk import chunk_document
 from index.lexical import LexicalIndex
 from index.text import sentences
 from index.types import Document
-from qa.reading import Formatter, with_turn
+from qa.reading import TURN, Formatter, with_turn
 from train import data as sets
 from train.questions import make, near_miss
 
@@ -27,7 +27,7 @@ WEIGHTS = {
     "squad2_zh_mt.dev": 0.11, "webqa.test": 0.05, "cjrc.dev": 0.06, "dureader_qg.dev": 0.02, "ncp_policy.train": 0.02,
 }
 FEW = 0.3  # of our own questions a quarter share less than this with their excerpt (:func:`shared`)
-FOLLOWUPS = 0.2  # share of the weight of our own questions that follow-ups have beside it
+FOLLOWUPS = 0.4  # share of the weight of our own questions that follow-ups have beside it
 TEXT_WEIGHTS = {"xwlb_cctv_2012_2026": 0.42, "crud_rag_docs": 0.40, "gov_work_reports_1954_2026": 0.09, "laws_regulations": 0.09}
 
 
@@ -240,8 +240,7 @@ class RowSampler:
     def _slip(self, row: Row) -> Row:
         """One question in 25 gets a wrong character, as typing does."""
         q = row.question
-        if self.rng.random() < 0.04 and len(q) > 8:
-            at = self.rng.randrange(len(q) - 3)
+        if self.rng.random() < 0.04 and len(q) > 8 and q[at := self.rng.randrange(len(q) - 3)] != TURN:
             q = q[:at] + self.rng.choice(row.passage or q) + q[at + 1 :]
             return replace(row, question=q)
         return row

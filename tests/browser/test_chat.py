@@ -5,6 +5,7 @@ JUDIAN_ANSWERER and JUDIAN_EMBEDDER name weights in place of the shipped ones.
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -r requirements-dev.txt")
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or "/usr/bin/chromium"
 if not Path(CHROMIUM).exists():
     pytest.skip(f"there is no {CHROMIUM}: install chromium, or name one in $CHROMIUM", allow_module_level=True)
 
@@ -178,7 +179,7 @@ def test_a_question_is_asked_of_chosen_documents_and_dates(app_url, visit):
     page.get_by_role("option", name=other).click()
     turn = ask(page, QUESTION)
     assert f"只查 {other}" in turn.locator(".jd-within").inner_text() and SOURCE not in turn.inner_text()
-    page.get_by_label("发布日期从").fill("2921")
+    page.get_by_label("发布日期从").fill("2091")
     assert "没有符合条件的文档" in ask(page, QUESTION).inner_text()
     page.get_by_label("发布日期从").fill("去年")
     page.fill("#jd-box textarea", QUESTION)

@@ -1,12 +1,13 @@
 """The page of a report in a real browser, opened as a file with no network: it filters, counts, changes its language and fits a phone."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -r requirements-dev.txt")
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or "/usr/bin/chromium"
 if not Path(CHROMIUM).exists():
     pytest.skip(f"there is no {CHROMIUM}: install chromium, or name one in $CHROMIUM", allow_module_level=True)
 
