@@ -67,6 +67,7 @@ def main(argv: list[str] | None = None) -> int:
     beside = commands.add_parser("table", help="the overall means of reports, side by side, as a Markdown table")
     beside.add_argument("reports", type=Path, nargs="+", metavar="REPORT.json")
     beside.add_argument("--metric", action="append", help="may be repeated (default: exact and f1)")
+    beside.add_argument("--together", action="store_true", help="also the figures over the questions of all of them, of one run each")
     beside.set_defaults(do=_table)
     draft = commands.add_parser("draft", help="propose gold questions on a folder's documents, for a person to correct")
     draft.add_argument("folder", type=Path)
@@ -196,13 +197,17 @@ def _report(args: argparse.Namespace) -> int:
 
 
 def _table(args: argparse.Namespace) -> int:
-    from eval.compare import markdown
+    from eval.compare import markdown, plain
+    from eval.harness import summarise
 
     metrics = args.metric or ["exact", "f1"]
     reports = [(path.stem, Report.open(path)) for path in args.reports]
     if unknown := [m for m in metrics if not any(m in report.metrics["overall"] for _, report in reports)]:
         raise GoldError(f"no report has {unknown[0]!r}: choose from {', '.join(k for k, v in reports[0][1].metrics['overall'].items() if isinstance(v, dict))}")
     print("\n".join(markdown(reports, metrics)))
+    if args.together:
+        items = [row for _, report in reports for row in report.items]
+        print("\n" + "\n".join(plain(summarise(items, reports[0][1].seed))))
     return 0
 
 

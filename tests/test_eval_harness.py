@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, replace
 from types import SimpleNamespace
 
@@ -307,6 +308,8 @@ def test_table_sets_reports_side_by_side(tmp_path, capsys):
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in capsys.readouterr().out.splitlines()]
     assert rows[0][1:4] == ["questions", "right", "citation_precision"] and [row[:2] for row in rows[2:]] == [["good", "40"], ["bad", "40"]]
     assert rows[2][2] == "1.000 (1.000–1.000)" and rows[3][2].startswith("0.250 (") and rows[3][3] == "–"  # one that refuses all cites nothing
+    assert main(["table", good, bad, "--metric", "right", "--together"]) == 0
+    assert re.search(r"^right +0\.625 .* 80$", capsys.readouterr().out, re.M)
     assert main(["table", good, "--metric", "nothing"]) == 1
     assert "no report has 'nothing': choose from exact" in capsys.readouterr().err
 
