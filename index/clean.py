@@ -31,8 +31,9 @@ _ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z]{2,8}\d?);", re.I)
 _ESCAPE = re.compile(r"\\([\\`*_{}\[\]()#+.!|>~-])")
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u2060\ufeff\u00ad\x00-\x08\x0e-\x1f]")
 # A line of nothing but links, or one bare address: navigation, no text.
-_LINK = r"(?:!?\[[^\]\n]*\]\([^)\n]*\)|<https?://[^>\s]*>|https?://[^\s<>，。]++)"
-_ADDRESS = re.compile(r"<?https?://[^\s<>，。]++>?")
+_BARE = r"<https?://[^>\s]*>|https?://[^\s<>，。]++"
+_LINK = rf"(?:!?\[[^\]\n]*\]\([^)\n]*\)|{_BARE})"
+_ADDRESS = re.compile(_BARE)
 _LINKS = re.compile(rf"^[\s|｜·,，、-]*+{_LINK}(?:[\s|｜·,，、-]*+{_LINK})*+[\s|｜·,，、-]*+$")
 _MARKDOWN_HEADING = re.compile(r"^(#{1,6})[ \t]+(.+?)[ \t#]*$")
 _NUMBERED = (
