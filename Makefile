@@ -1,4 +1,4 @@
-# make run · make ask Q="…" · make test · make check · make eval · make leaks · make train-answerer · make train-embedder
+# make run · make ask Q="…" · make test · make check · make eval · make leaks · make train-answerer · make train-embedder · make train-thesaurus
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -7,7 +7,7 @@ PORT ?= 7860
 DATA ?= data
 export Q
 
-.PHONY: run ask index test check eval leaks browser train-answerer train-embedder calibrate clean
+.PHONY: run ask index test check eval leaks browser train-answerer train-embedder train-thesaurus calibrate clean
 
 run: $(VENV)/.ready
 	@$(VENV)/bin/python app.py --docs "$(DOCS)" --port $(PORT)
@@ -48,6 +48,10 @@ train-answerer: $(VENV)/.ready-dev
 train-embedder: $(VENV)/.ready-dev
 	$(TRAIN) train.embedder --data "$(DATA)" --out models/embedder --run $(RUNS)/embedder --minutes 14
 	$(MAKE) calibrate
+
+# From train/thesaurus.txt to models/thesaurus.json; the answerer reads its marks, so train that after it.
+train-thesaurus: $(VENV)/.ready-dev
+	$(TRAIN) train.thesaurus --data "$(DATA)"
 
 calibrate: $(VENV)/.ready-dev
 	$(TRAIN) train.calibrate --data "$(DATA)" --answerer models/answerer --embedder models/embedder

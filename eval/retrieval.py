@@ -21,13 +21,14 @@ from eval.types import GoldError, Report
 from index.chunk import chunk_document
 from index.embed import Embedder
 from index.store import CHUNK_SIZE, PassageStore, searchable
+from index.thesaurus import Thesaurus
 from index.types import Document, Hit, Passage
 
 if TYPE_CHECKING:
     from qa.answerer import Answerer
     from qa.assistant import Assistant
 
-# Vectors alone, BM25 alone, both, ranked again by sentences, and with near ties settled by the reader, as the product does.
+# Vectors alone, BM25 alone, both with the thesaurus, ranked again by sentences, and with near ties settled by the reader, as the product does.
 SYSTEMS = ("dense", "lexical", "fused", "reranked", "read")
 PAIRS = (("fused", "dense"), ("fused", "lexical"), ("reranked", "dense"), ("reranked", "lexical"), ("read", "dense"), ("read", "lexical"), ("read", "reranked"))
 CUTS = (1, 3, 5, 10)
@@ -71,7 +72,8 @@ def evaluate_retrieval(
         raise GoldError("no question of the file has an answer and a context of its own: choose another file")
     contexts, passages = _passages(examples, distractors)
     store, built = _store(embedder, passages, vectors, embedding)
-    settings = ((1.0, 0), (0.0, 0), (dense, 0), (dense, RERANK))
+    plain, shipped = Thesaurus({}, {}), Thesaurus.load()
+    settings = ((1.0, 0, plain), (0.0, 0, plain), (dense, 0, shipped), (dense, RERANK, shipped))
     retrievers = {name: Retriever(store, embedder, *setting) for name, setting in zip(SYSTEMS, settings, strict=False)}
     by_context: dict[str, list[Passage]] = {}
     for passage in passages:

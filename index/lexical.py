@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Set
 from functools import lru_cache
 from pathlib import Path
 
@@ -72,8 +72,32 @@ class LexicalIndex:
 
     def scores(self, question: str) -> np.ndarray:
         """``(size,)`` float32, 0 where no token is shared."""
-        known = [t for t in tokens(question) if t in self._index.vocab_dict]
-        return np.asarray(self._index.get_scores(known), np.float32) if known else np.zeros(self.size, np.float32)
+        return self.weighted([(token, 1.0) for token in tokens(question)])
+
+    def weighted(self, asked: Iterable[tuple[str, float]]) -> np.ndarray:
+        """``(size,)`` float32: the sum of the tokens' BM25 scores, each times its weight."""
+        found = np.zeros(self.size, np.float32)
+        for token, weight in asked:
+            rows, scores = self._postings(token)
+            found[rows] += weight * scores
+        return found
+
+    def holding(self, wanted: Set[str]) -> tuple[np.ndarray, np.ndarray]:
+        """``(rows, scores)``: the texts that hold all the tokens ``wanted``, and the sums of their BM25 scores."""
+        first, *others = sorted((self._postings(token) for token in wanted), key=lambda found: len(found[0]))
+        rows, scores = first
+        for more, added in others:
+            rows, here, there = np.intersect1d(rows, more, assume_unique=True, return_indices=True)
+            scores = scores[here] + added[there]
+        return rows, scores
+
+    def _postings(self, token: str) -> tuple[np.ndarray, np.ndarray]:
+        """The texts that hold ``token``, and its BM25 score in each."""
+        if (place := self._index.vocab_dict.get(token)) is None:
+            return np.zeros(0, np.int64), np.zeros(0, np.float32)
+        kept = self._index.scores
+        part = slice(kept["indptr"][place], kept["indptr"][place + 1])
+        return kept["indices"][part], kept["data"][part]
 
     def rarity(self, words: Sequence[str]) -> np.ndarray:
         """``(len(words),)`` inverse document frequencies, as BM25 weighs them; a token that no text holds is the rarest."""

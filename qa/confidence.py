@@ -17,6 +17,7 @@ from pathlib import Path
 from index.embed import ModelError
 from index.lexical import load_synonyms, tokens
 from index.text import fold
+from index.thesaurus import Thesaurus
 from index.types import Document, Passage
 from qa.answerer import Span
 from qa.citations import proving_span
@@ -74,16 +75,23 @@ def _other_zone(question: str, said: tuple[str, str]) -> bool:
 _ASKING = re.compile(r"(?:[是为有达在叫指于]|(?<=\d)年)*(?:多少|什么时候|什么|哪[些个家位里儿年天]?|谁|怎么样?|如何|为什么|为何|几|多[大长久])|(?<=\d)[年月日]|请问|吗|呢|啥|是否|有没有|是指|指的是")
 
 
-def _asked(question: str) -> set[str]:
-    """The question's numbers, words and character pairs, those that merely ask left out."""
-    return {t for t in tokens(_ASKING.sub(" ", fold(question))) if len(t) > 1 or t.isdigit()}
+@lru_cache(maxsize=256)
+def _asked(question: str) -> tuple[dict[str, float], tuple[tuple[frozenset[str], tuple[frozenset[str], ...]], ...]]:
+    """The question's numbers, words and character pairs, those that merely ask left out, each with the chance that a passage that answers
+    holds it; and of its words that have others the tokens, and those of each other word."""
+    thesaurus, said = Thesaurus.load(), _ASKING.sub(" ", fold(question))
+    weights = {t: 1 / (1 + math.exp(-thesaurus.told.get(t, 0.0))) for t in tokens(said) if len(t) > 1 or t.isdigit()}
+    phrases = ((said[a:b], others) for a, b, others in thesaurus.phrases(said))
+    return weights, tuple((frozenset(tokens(word)), tuple(frozenset(tokens(o.word)) for o in others if o.sure)) for word, others in phrases)
 
 
 @lru_cache(maxsize=256)
 def coverage(question: str, *texts: str) -> float:
-    """The share of the question's tokens, question words left out, that the ``texts`` hold together."""
-    asked = _asked(question)
-    return len(asked & set(tokens("\n".join(texts)))) / len(asked) if asked else 0.0
+    """How much of the question the ``texts`` say together, in its own words or others, from 0 to 1; question words are left out."""
+    weights, others = _asked(question)
+    held = set(tokens("\n".join(texts)))
+    told = held.union(*(own for own, instead in others if any(needs <= held for needs in instead)))
+    return sum(w for t, w in weights.items() if t in told) / sum(weights.values()) if weights else 0.0
 
 
 _COUNT = re.compile("多少|几(?!乎|率|何)|多[大长高宽重]")

@@ -28,7 +28,7 @@ from transformers.utils import SAFE_WEIGHTS_NAME
 from transformers.utils.generic import ModelOutput
 
 from qa.packed import SCALES, PackedDecoder, unrounded
-from qa.reading import QUESTION, QUESTION_TYPES, TYPES
+from qa.reading import OTHER_QUESTION, QUESTION, QUESTION_TYPES, TURN_TYPES, TYPES
 
 ALIKE = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.99)  # cosines that part the levels of likeness to the question's words
 
@@ -74,7 +74,13 @@ class CopyConfig(PreTrainedConfig):
 
 def is_question(token_type_ids: Tensor) -> Tensor:
     """Which tokens are the question's (or the special ones around it), not those of the turn before it, as a bool tensor of the same shape."""
-    return (token_type_ids == QUESTION) | ((token_type_ids >= int(QUESTION_TYPES[1])) & (token_type_ids <= int(QUESTION_TYPES[-1])))
+    matched = (token_type_ids >= int(QUESTION_TYPES[1])) & (token_type_ids <= int(QUESTION_TYPES[-1]))
+    return matched | (token_type_ids == QUESTION) | (token_type_ids == OTHER_QUESTION)
+
+
+def is_turn(token_type_ids: Tensor) -> Tensor:
+    """Which tokens are those of the turn before, as a bool tensor of the same shape."""
+    return (token_type_ids >= int(TURN_TYPES[0])) & (token_type_ids <= int(TURN_TYPES[-1]))
 
 
 @dataclass(frozen=True)
@@ -156,14 +162,14 @@ class CopyModel(PreTrainedModel):
 
     def word_features(self, words: Tensor, token_type_ids: Tensor) -> Tensor:
         """What each character's two words mean, and how near the nearer one comes to any word of the question (DrQA's soft match); for
-        the question's own characters, to any word outside it, the turn before included: what nothing comes near to is not told of here."""
+        the question's own characters, to any word of title and passage: what nothing comes near to is not told of here."""
         vectors = F.normalize(self.words[words].to(self.word.weight.dtype), dim=-1)
         pair = torch.cat([vectors, F.pad(vectors, (0, 0, 1, 0))[:, :-1]], -1)
         known, question = words > 0, is_question(token_type_ids)
         asked = slice(0, int(question.any(0).nonzero().max()) + 1)  # questions stand first, or behind the turn before
         near = vectors @ vectors[:, asked].transpose(1, 2)
         told = near.masked_fill(~(known & question)[:, None, asked], -1).amax(-1)
-        met = near.masked_fill(~(known & ~question)[:, :, None], -1).amax(1)
+        met = near.masked_fill(~(known & ~question & ~is_turn(token_type_ids))[:, :, None], -1).amax(1)
         features = self.word(pair) + self.alike(self._level(told, known) * ~question)
         features[:, asked] += self.met(self._level(met, known[:, asked]) * question[:, asked])
         return features

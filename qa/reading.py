@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from index.text import fold
+from index.thesaurus import Thesaurus
 
 PAD, UNK, CLS, SEP = 0, 1, 2, 3
 # token_type_ids: which part a token is of, and how long a run of the other side it stands in (of the question for the passage and the title,
@@ -19,11 +20,14 @@ PAD, UNK, CLS, SEP = 0, 1, 2, 3
 PLAIN, CHARACTER, BIGRAM, TRIGRAM, QUESTION, TITLE = range(6)
 QUESTION_TYPES, TITLE_TYPES = np.array([QUESTION, 6, 7, 8]), np.array([TITLE, 9, 10, 11])
 TURN_MATCHES, TURN_TYPES = np.array([PLAIN, 12, 13, 14]), np.array([15, 16, 17, 18])
-TYPES = 19
+# What stands in the passage or the title for another word of the question (index.thesaurus), and such a word in the question.
+OTHER, OTHER_TITLE, OTHER_QUESTION = 19, 20, 21
+TYPES = 22
 TURN = "\x1e"  # ends the turn before; no token of its own
 QUESTION_LIMIT, TITLE_LIMIT = 72, 24
 ANSWER_LIMIT = 16  # longer answers do not go with the next question
 PAIRS = "pairs.txt"
+_WEAK = np.array([PLAIN, CHARACTER, *TURN_MATCHES[1:], *QUESTION_TYPES[:2], *TITLE_TYPES[:2]])  # marks that say less than another word does
 _COMMON = set("的是了在和有为?,。、“”:;()！!什么多少哪几谁个 “”《》")
 
 
@@ -68,12 +72,14 @@ def fitted(question: str) -> str:
 class Formatter:
     """Turns ``(question, title, passage)`` into fixed-size arrays with a tokenizer's character ids.
 
-    ``pairs`` are the two-character words that the model knows vectors of, in the order of their rows from 1.
+    ``pairs`` are the two-character words that the model knows vectors of, in the order of their rows from 1; ``thesaurus`` tells what
+    else may stand for the question's words (by default the shipped one).
     """
 
-    def __init__(self, vocabulary: dict[str, int], pairs: Sequence[str] = ()):
+    def __init__(self, vocabulary: dict[str, int], pairs: Sequence[str] = (), thesaurus: Thesaurus | None = None):
         self.vocabulary = vocabulary
         self.pairs = {pair: row for row, pair in enumerate(pairs, 1)}
+        self.thesaurus = thesaurus or Thesaurus.load()
 
     @classmethod
     def load(cls, folder: Path, vocabulary: dict[str, int]) -> Formatter:
@@ -107,6 +113,7 @@ class Formatter:
         types[len(question) + 2 : offset] = TITLE
         types[len(question) + 2 : offset - 1] = TITLE_TYPES[match_types(question, title)]
         types[offset : offset + len(passage)] = self._told(asked, before, passage)
+        self._mark_others(types, 1 + len(before), len(question) + 2, offset, asked, title, passage)
         words = np.zeros(size, np.int64)
         if self.pairs:
             pairs = self.pairs.get
@@ -122,6 +129,20 @@ class Formatter:
             return now
         then = np.array(match_types(before, passage), np.int64)
         return np.where((now < BIGRAM) & (then > now), TURN_MATCHES[then], now)
+
+    def _mark_others(self, types: np.ndarray, at: int, heading: int, told: int, asked: str, title: str, passage: str) -> None:
+        """Mark other words for those of ``asked`` that do not stand in the passage themselves; the three texts begin at ``at``, ``heading`` and ``told``."""
+        for start, end, others in self.thesaurus.phrases(asked):
+            if asked[start:end] in passage:
+                continue
+            found = [(at + start, at + end, OTHER_QUESTION)]
+            for other in (o.word for o in others if o.sure):
+                for text, offset, mark in ((title, heading, OTHER_TITLE), (passage, told, OTHER)):
+                    if other in text:
+                        found += [(offset + m.start(), offset + m.end(), mark) for m in re.finditer(re.escape(other), text)]
+            for first, last, mark in found if len(found) > 1 else ():
+                part = types[first:last]
+                part[np.isin(part, _WEAK)] = mark
 
     def batch(self, rows: Sequence[tuple[str, str, str]], size: int | None = None) -> tuple[dict[str, Any], list[int]]:
         """The model's input tensors for ``(question, title, passage)`` rows, and each row's passage offset.

@@ -12,13 +12,16 @@ import numpy as np
 
 from index.embed import Embedder
 from index.lexical import tokens
-from index.store import PassageStore, searchable
+from index.store import PassageStore
 from index.text import sentences
+from index.thesaurus import Thesaurus
 from index.types import Document, Hit, Passage
+from qa.terms import Terms
 
 POOL = 200  # passages that each of the two searches puts forward
 # Where even the best passage by words holds less than this share of the question's tokens, by rarity, words count less: up to SHIFT less.
 FEW, SHIFT = 0.4, 0.2
+DRAWN = 0.4  # how far a question's vector is drawn towards other words, each times its chance
 # Passages that are ranked again by their sentences, and what share of their score these have: chosen on held-out training questions among 148,080 passages.
 RERANK, CLOSE = 30, 0.7
 CROWD, YIELD = 3, 0.9  # each passage of a document after its third stands back by this factor, so that one document does not crowd out the rest
@@ -84,21 +87,23 @@ def settled(hits: Sequence[Hit], odds: Mapping[str, float]) -> tuple[Hit, ...]:
 
 class Retriever:
     """``search`` ranks the passages of one store. ``dense`` between 0 (words alone) and 1 (vectors alone); ``rerank`` passages are ranked
-    again by their sentences."""
+    again by their sentences. Other words than the question's are found by ``thesaurus`` (the shipped one; an empty one for none)."""
 
-    def __init__(self, store: PassageStore, embedder: Embedder, dense: float = 0.5, rerank: int = RERANK):
+    def __init__(self, store: PassageStore, embedder: Embedder, dense: float = 0.5, rerank: int = RERANK, thesaurus: Thesaurus | None = None):
         if not 0 <= dense <= 1:
             raise ValueError(f"the dense share is {dense}: choose one between 0 and 1")
         self.store, self.embedder, self.dense, self.rerank = store, embedder, dense, rerank
+        self.thesaurus = Thesaurus.load() if thesaurus is None else thesaurus
 
     def search(self, question: str, k: int = 10, scope: Scope = EVERYWHERE) -> tuple[Hit, ...]:
         """The ``k`` best passages of the documents in ``scope``, best first; fewer where there are fewer, none where nothing matches at all.
 
-        A score is the weighted sum of the cosine and of the BM25 score as a share of the best one, words weighing less where hardly any
-        of the question's are found; with ``rerank``, CLOSE of it is of the passage's best sentences (:meth:`_best_sentences`). Where one document
-        has many hits, later ones stand behind other documents' of about the same score. Raises ScopeError where no document is in ``scope``.
+        A score is the weighted sum of the cosine and of the BM25 score (:meth:`qa.terms.Terms.scores`) as a share of the best one; with
+        ``rerank``, CLOSE of it is of the passage's best sentences (:meth:`_best_sentences`). Where one document has many hits, later ones
+        stand behind other documents' of about the same score. Raises ScopeError where no document is in ``scope``.
         """
-        lexical = self.store.lexical.scores(question)
+        terms = Terms(question, self.store.lexical, self.thesaurus)
+        lexical = terms.scores()
         inside = None if scope == EVERYWHERE else self._inside(scope)
         if inside is not None:
             lexical = np.where(inside, lexical, 0)
@@ -106,7 +111,7 @@ class Retriever:
         pool = max(POOL, k)
         near, vector = np.zeros(0, np.int64), None
         if self.dense > 0:
-            vector = self.embedder.encode_question(question)
+            vector = self._vector(question, terms)
             if inside is None:
                 near = np.array([row for row, _ in self.store.dense(vector, pool)], np.int64)
             else:
@@ -114,15 +119,13 @@ class Retriever:
                 near = rows[np.argsort(-(self.store.vectors[rows] @ vector), kind="stable")[:pool]]
         rows = np.union1d(np.argsort(-lexical, kind="stable")[:pool], near)
         rows = rows if inside is None else rows[inside[rows]]
-        rarity = self._rarity(question)
-        dense = self._share(rarity, self.store.passages[int(lexical.argmax())] if best > 0 else None)
-        scores = (1 - dense) * lexical[rows] / best if best > 0 else np.zeros(len(rows), np.float32)
-        if dense > 0:
-            scores = scores + dense * np.maximum(self.store.vectors[rows] @ vector, 0.0)
-        if self.rerank and len(rows) and (self.embedder.light or dense < 1):
+        scores = (1 - self.dense) * lexical[rows] / best if best > 0 else np.zeros(len(rows), np.float32)
+        if self.dense > 0:
+            scores = scores + self.dense * np.maximum(self.store.vectors[rows] @ vector, 0.0)
+        if self.rerank and len(rows) and (self.embedder.light or self.dense < 1):
             best_rows = np.argsort(-scores, kind="stable")[: self.rerank]
             scores = scores * (1 - CLOSE)
-            scores[best_rows] += CLOSE * self._best_sentences(rarity, vector, dense, [self.store.passages[rows[i]] for i in best_rows])
+            scores[best_rows] += CLOSE * self._best_sentences(terms, vector, [self.store.passages[rows[i]] for i in best_rows])
         seen: collections.Counter[str] = collections.Counter()
         found = []
         for i in (i for i in np.argsort(-scores, kind="stable") if scores[i] > 0):
@@ -132,38 +135,34 @@ class Retriever:
         found.sort(key=lambda hit: -hit[0])
         return tuple(Hit(passage, score, rank) for rank, (_, score, passage) in enumerate(found[:k], 1))
 
-    def _rarity(self, question: str) -> dict[str, float]:
-        """The question's tokens, each with its inverse document frequency."""
-        asked = sorted(set(tokens(question)))
-        return dict(zip(asked, self.store.lexical.rarity(asked).tolist(), strict=True))
+    def _vector(self, question: str, terms: Terms) -> np.ndarray:
+        """The question's vector, drawn towards those of its words' others; not for a model that embeds slowly, and knows such words itself."""
+        vector = self.embedder.encode_question(question)
+        if not (terms.others and self.embedder.light):
+            return vector
+        others = self.embedder.encode([other.word for other in terms.others])
+        vector = vector + DRAWN * (others * np.array([[other.chance] for other in terms.others], np.float32)).sum(0)
+        return vector / (float(np.linalg.norm(vector)) or 1.0)
 
-    def _share(self, rarity: dict[str, float], best: Passage | None) -> float:
-        """The vectors' share for a question of which ``best``, the first passage by words, may hold little."""
-        if not 0 < self.dense < 1:
-            return self.dense
-        held = sum(rarity[t] for t in rarity.keys() & tokens(searchable(best))) if best else 0.0
-        return min(1.0, self.dense + SHIFT * max(0.0, 1 - held / (FEW * sum(rarity.values()) or 1.0)))
-
-    def _best_sentences(self, rarity: dict[str, float], vector: np.ndarray | None, dense: float, passages: Sequence[Passage]) -> np.ndarray:
+    def _best_sentences(self, terms: Terms, vector: np.ndarray | None, passages: Sequence[Passage]) -> np.ndarray:
         """``(passages,)``: of each passage the score of its best sentence or two neighbouring ones, title and heading with them.
 
-        That is the share of the question's tokens that they hold, each by its rarity, and the cosine, weighed as passages are. Passages
+        That is the share of the question that they say, and the cosine, weighed as passages are. Passages
         hold several facts, of which a question asks for one. Only a light embedder is asked for cosines: others would take too long.
         """
-        whole = sum(rarity.values()) or 1.0
         rows, shares, ends = [], [], []
         for passage in passages:
             around = "\n".join(part for part in (passage.title, passage.heading) if part)
             spans = sentences(passage.text) or [(0, len(passage.text))]
-            held = [rarity.keys() & tokens(passage.text[a:b]) for a, b in spans]
-            named = rarity.keys() & tokens(around)
+            held = [terms.needed & set(tokens(passage.text[a:b])) for a, b in spans]
+            named = terms.needed & set(tokens(around))
             windows = [(i, i) for i in range(len(spans))] + [(i, i + 1) for i in range(len(spans) - 1)]
             rows.append((around, passage.text, [(spans[first][0], spans[last][1]) for first, last in windows]))
-            shares += [sum(rarity[t] for t in named | held[first] | held[last]) / whole for first, last in windows]
+            shares += [terms.share(named | held[first] | held[last]) for first, last in windows]
             ends.append(len(shares))
         scores = np.array(shares, np.float32)
         if vector is not None and self.embedder.light:
-            scores = (1 - dense) * scores + dense * np.maximum(self.embedder.encode_spans(rows) @ vector, 0.0)
+            scores = (1 - self.dense) * scores + self.dense * np.maximum(self.embedder.encode_spans(rows) @ vector, 0.0)
         return np.array([scores[a:b].max() for a, b in zip([0, *ends], ends, strict=False)], np.float32)
 
     def _inside(self, scope: Scope) -> np.ndarray:

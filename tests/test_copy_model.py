@@ -7,12 +7,16 @@ import torch
 from safetensors.torch import save_file
 from transformers import AutoConfig, AutoModelForSeq2SeqLM
 
+from index.thesaurus import Thesaurus
 from qa import copy_model
 from qa.copy_model import ALIKE, CopyModel, is_question
 from qa.packed import SCALES, rounded, unrounded
 from qa.reading import (
     BIGRAM,
     CHARACTER,
+    OTHER,
+    OTHER_QUESTION,
+    OTHER_TITLE,
     PLAIN,
     QUESTION,
     QUESTION_LIMIT,
@@ -108,12 +112,12 @@ def test_generate_never_leaves_the_passage(tiny):
 
 
 def test_an_older_model_begins_by_saying_what_it_said(tiny):
-    from train.answerer import with_turns
+    from train.answerer import with_marks
 
     tiny.config.match_types = 12
     old = CopyModel(tiny.config).eval()
     batch, _ = Formatter(VOCABULARY).batch([("甲乙多少", "丙", "甲乙1234"), (with_turn("甲乙多少", "丙丁"), "丙", "甲乙1234丁")], 32)
-    new = with_turns(old).eval()
+    new = with_marks(old).eval()
     assert new.config.match_types == TYPES
     as_before = batch["token_type_ids"].clone()
     for mine, theirs in zip((*TURN_MATCHES[1:], *TURN_TYPES), (CHARACTER, BIGRAM, TRIGRAM, *QUESTION_TYPES), strict=True):
@@ -122,6 +126,16 @@ def test_an_older_model_begins_by_saying_what_it_said(tiny):
     torch.testing.assert_close(
         new.encode(batch["input_ids"], batch["attention_mask"], batch["token_type_ids"]), old.encode(batch["input_ids"], batch["attention_mask"], as_before)
     )
+
+
+def test_other_words_are_marked_where_the_word_itself_is_missing():
+    formatter = Formatter(VOCABULARY, (), Thesaurus({"甲乙": {"丙丁": (0.3, 0.001), "庚": (0.3, 0.001)}, "戊": {"己辛": (0.5, 0.001), "辛辛": (0.001, 0.001)}}, {}))
+    _, types, _, offset = formatter.encode("甲乙戊", "己辛", "丙丁庚辛辛", 32)
+    assert list(types[1:4]) == [OTHER_QUESTION] * 3 and list(types[5:7]) == [OTHER_TITLE] * 2
+    assert list(types[offset : offset + 5]) == [OTHER, OTHER, PLAIN, PLAIN, PLAIN]  # one character, or too rare a use, says nothing
+    assert is_question(torch.from_numpy(types)).nonzero()[:, 0].tolist() == [0, 1, 2, 3, 4]
+    _, types, _, offset = formatter.encode("甲乙戊", "", "甲乙丙丁", 32)
+    assert list(types[offset : offset + 4]) == [BIGRAM, BIGRAM, PLAIN, PLAIN]
 
 
 def test_the_mean_of_two_models_is_theirs(tiny):

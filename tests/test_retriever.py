@@ -1,6 +1,7 @@
 import pytest
 
 from index.store import PassageStore
+from index.thesaurus import Thesaurus
 from index.types import Document, Hit, Passage
 from qa.retriever import TIES, Retriever, Scope, ScopeError, near_ties, settled
 
@@ -109,9 +110,9 @@ def test_a_passage_counts_by_its_best_sentences(tmp_path, embedder, light):
     (tmp_path / "strewn.txt").write_text("签约仪式上有人讲话。项目很多，项目也很大。年初签约，年末又签约。全南县下了雨。签约之后是项目，项目之后是签约。", "utf-8")
     (tmp_path / "near.txt").write_text("会议开了一天。" * 8 + "全南县签约项目32个。" + "会后大家回家去了。" * 8, "utf-8")
     store = PassageStore.build(tmp_path, embedder)
-    plain, again = (Retriever(store, embedder, 0.2, rerank).search("全南县签约项目") for rerank in (0, 30))
+    plain, again = (Retriever(store, embedder, 0.2, rerank, Thesaurus({}, {})).search("全南县签约项目") for rerank in (0, 30))
     assert [h.passage.doc_id for h in plain] == ["strewn.txt", "near.txt"] and [h.passage.doc_id for h in again] == ["near.txt", "strewn.txt"]
-    assert all(0 <= h.score <= 1 for h in again) and Retriever(store, embedder, 0.2, 1).search("全南县签约项目")[0].passage.doc_id == "strewn.txt"
+    assert all(0 <= h.score <= 1 for h in again) and Retriever(store, embedder, 0.2, 1, Thesaurus({}, {})).search("全南县签约项目")[0].passage.doc_id == "strewn.txt"
 
 
 def test_a_title_counts_for_each_of_its_sentences(tmp_path, embedder):
@@ -121,16 +122,13 @@ def test_a_title_counts_for_each_of_its_sentences(tmp_path, embedder):
     assert Retriever(store, embedder, 0.0).search("赣州经开区有几家孵化器")[0].passage.doc_id == "a.md"
 
 
-def test_words_count_less_where_hardly_any_are_found(tmp_path, embedder):
+def test_a_score_weighs_words_and_vectors(tmp_path, embedder):
     (tmp_path / "a.txt").write_text("孵化面积一百万平方米。", "utf-8")
     (tmp_path / "b.txt").write_text("全区签约项目三十二个。", "utf-8")
     store = PassageStore.build(tmp_path, embedder)
-    retriever = Retriever(store, embedder, 0.5, 0)
-    for question, share in (("孵化面积", 0.5), ("孵飞机", None), ("飞机", 0.7)):
+    retriever = Retriever(store, embedder, 0.5, 0, Thesaurus({}, {}))
+    for question in ("孵化面积", "孵飞机", "飞机"):  # all of its words are found, one character, none
         score = {h.passage.doc_id: h.score for h in retriever.search(question)}["a.txt"]
         cosine = float(store.vectors[0] @ embedder.encode([question])[0])
-        lexical = float(store.lexical.scores(question)[0] > 0)
-        if share:  # all of its words are found, or none
-            assert score == pytest.approx((1 - share) * lexical + share * cosine, abs=1e-5)
-        else:  # one character of six tokens, and a common one
-            assert 0.5 * lexical + 0.5 * cosine > score > 0.3 * lexical + 0.7 * cosine > 0
+        assert score == pytest.approx(0.5 * float(store.lexical.scores(question)[0] > 0) + 0.5 * cosine, abs=1e-5)
+

@@ -23,7 +23,7 @@ from transformers.utils import SAFE_WEIGHTS_NAME
 
 from qa.copy_model import CopyConfig, CopyModel
 from qa.packed import rounded
-from qa.reading import BIGRAM, CHARACTER, PAIRS, QUESTION_TYPES, TRIGRAM, TYPES, Formatter
+from qa.reading import BIGRAM, CHARACTER, PAIRS, QUESTION_TYPES, TITLE_TYPES, TRIGRAM, TYPES, Formatter
 from train import data as sets
 from train.body import character_tokenizer, chinese_body
 from train.leaks import refuse_leaks
@@ -60,17 +60,22 @@ def with_words(model: CopyModel, table: np.ndarray) -> CopyModel:
     return new
 
 
-def with_turns(model: CopyModel) -> CopyModel:
-    """``model`` with the marks of the turn before, which begin as copies of the question's: it says what it said before,
-    but that the turn before is no longer what words are likened to (:func:`qa.copy_model.is_question`)."""
-    if model.config.match_types >= TYPES:
-        return model
+# Which mark each one that a model does not know yet begins as a copy of, by how many marks there were.
+MARKS = {12: (CHARACTER, BIGRAM, TRIGRAM, *QUESTION_TYPES.tolist()), 19: (CHARACTER, int(TITLE_TYPES[1]), int(QUESTION_TYPES[1]))}
+
+
+def with_marks(model: CopyModel) -> CopyModel:
+    """``model`` with the marks of tokens (:mod:`qa.reading`) that came after its training: the turn before, other words."""
     old = model.encoder.embeddings.token_type_embeddings.weight
-    like = torch.tensor([*range(len(old)), CHARACTER, BIGRAM, TRIGRAM, *QUESTION_TYPES])
+    like = list(range(len(old)))
+    while len(like) < TYPES:
+        like += MARKS[len(like)]
+    if len(like) == len(old):
+        return model
     model.config.match_types = TYPES
     new = CopyModel(model.config)
     state = model.state_dict()
-    state["encoder.embeddings.token_type_embeddings.weight"] = old.detach()[like]
+    state["encoder.embeddings.token_type_embeddings.weight"] = old.detach()[torch.tensor(like)]
     new.load_state_dict(state)
     return new
 
@@ -78,7 +83,7 @@ def with_turns(model: CopyModel) -> CopyModel:
 def build(start: Path | None, data: Path, layers: int) -> tuple[CopyModel, Any]:
     """A copy model: the one in ``start``, or a fresh one on the body in ``start`` (train.pretrain's) or on MiniLM's."""
     if start and json.loads((start / "config.json").read_text("utf-8"))["model_type"] == CopyConfig.model_type:
-        model = with_turns(CopyModel.from_pretrained(start, dtype=torch.float32))
+        model = with_marks(CopyModel.from_pretrained(start, dtype=torch.float32))
         return model, AutoTokenizer.from_pretrained(start)
     if start:
         tokenizer = AutoTokenizer.from_pretrained(start)

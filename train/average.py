@@ -20,7 +20,7 @@ from transformers import AutoTokenizer
 
 from qa.copy_model import CopyModel
 from qa.reading import Formatter
-from train.answerer import save, with_turns
+from train.answerer import save, with_marks
 from train.loop import autocast
 from train.rows import Row, RowSampler, tensors
 
@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=400, help="held-out rows of each kind")
     args = parser.parse_args()
     named = [(Path(folder), float(share)) for folder, _, share in (word.rpartition(":") for word in args.weights)]
-    models = [with_turns(CopyModel.from_pretrained(folder, dtype=torch.float32)) for folder, _ in named]
+    models = [with_marks(CopyModel.from_pretrained(folder, dtype=torch.float32)) for folder, _ in named]
     model = mean(models, [share for _, share in named]).eval()
     tokenizer = AutoTokenizer.from_pretrained(named[0][0])
     formatter = Formatter.load(named[0][0], tokenizer.get_vocab())
