@@ -19,9 +19,7 @@ from index.types import Document, Hit, Passage
 from qa.terms import Terms
 
 POOL = 200  # passages that each of the two searches puts forward
-# Where even the best passage by words holds less than this share of the question's tokens, by rarity, words count less: up to SHIFT less.
-FEW, SHIFT = 0.4, 0.2
-DRAWN = 0.4  # how far a question's vector is drawn towards other words, each times its chance
+DRAWN = 0.4  # how far a question's vector is drawn towards other words for its own, each times its chance
 # Passages that are ranked again by their sentences, and what share of their score these have: chosen on held-out training questions among 148,080 passages.
 RERANK, CLOSE = 30, 0.7
 CROWD, YIELD = 3, 0.9  # each passage of a document after its third stands back by this factor, so that one document does not crowd out the rest
