@@ -38,7 +38,7 @@ leaks: $(VENV)/.ready-dev
 TRAIN = LD_PRELOAD="$(wildcard /usr/lib/*/libtcmalloc_minimal.so.4)" $(VENV)/bin/python -m
 RUNS ?= runs
 
-# From MiniLM's body; the shipped weights took this time in legs (train/LOG.md, A1 to A12).
+# From MiniLM's body; the shipped weights took this time in legs (train/LOG.md, A1 to A13).
 train-answerer: $(VENV)/.ready-dev
 	test -f $(RUNS)/words/vectors.npy || $(TRAIN) train.words --data "$(DATA)" --out $(RUNS)/words
 	$(TRAIN) train.answerer --data "$(DATA)" --out models/answerer --run $(RUNS)/answerer --words $(RUNS)/words --minutes 400 --asked 1.6 --lengths 192:0.5,288:0.9,384:1

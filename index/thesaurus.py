@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from index.lexical import tokens
 from index.text import fold
 
 DEFAULT = Path(__file__).resolve().parent.parent / "models" / "thesaurus.json"
@@ -37,6 +38,12 @@ class Other:
     word: str
     chance: float
     base: float
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The search tokens that a text must hold of it: its pairs and numbers; of a single character that one."""
+        found = tokens(self.word)
+        return frozenset(t for t in found if len(t) > 1) or frozenset(found)
 
     @property
     def sure(self) -> bool:

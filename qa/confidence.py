@@ -82,7 +82,7 @@ def _asked(question: str) -> tuple[dict[str, float], tuple[tuple[frozenset[str],
     thesaurus, said = Thesaurus.load(), _ASKING.sub(" ", fold(question))
     weights = {t: 1 / (1 + math.exp(-thesaurus.told.get(t, 0.0))) for t in tokens(said) if len(t) > 1 or t.isdigit()}
     phrases = ((said[a:b], others) for a, b, others in thesaurus.phrases(said))
-    return weights, tuple((frozenset(tokens(word)), tuple(frozenset(tokens(o.word)) for o in others if o.sure)) for word, others in phrases)
+    return weights, tuple((frozenset(tokens(word)), tuple(o.needs for o in others if o.sure)) for word, others in phrases)
 
 
 @lru_cache(maxsize=256)

@@ -79,7 +79,7 @@ class Formatter:
     def __init__(self, vocabulary: dict[str, int], pairs: Sequence[str] = (), thesaurus: Thesaurus | None = None):
         self.vocabulary = vocabulary
         self.pairs = {pair: row for row, pair in enumerate(pairs, 1)}
-        self.thesaurus = thesaurus or Thesaurus.load()
+        self.thesaurus = Thesaurus.load() if thesaurus is None else thesaurus
 
     @classmethod
     def load(cls, folder: Path, vocabulary: dict[str, int]) -> Formatter:

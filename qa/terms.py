@@ -45,7 +45,7 @@ class Terms:
         for word, others in phrases:
             found = []
             for other in others:
-                needs = frozenset(t for t in split[other.word] if len(t) > 1) or frozenset(split[other.word])
+                needs = other.needs
                 value = worth(other.chance, max((rarity[t] for t in needs), default=0.0))
                 if value > 0:
                     whole = sum(rarity[t] for t in set(split[other.word]))

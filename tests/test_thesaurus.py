@@ -81,7 +81,7 @@ def test_weighing_counts_how_often_the_other_word_stands_for_it(tmp_path):
     found = weigh(words, asked)
     chances = {o.word: o.chance for o in found.phrases("娃")[0][2]}
     assert chances["儿童"] > 0.7 > 0.3 > chances.get("学生", 0.0) and found.words["罚款"].get("处罚", (0.0,))[0] < 0.5
-    assert told(asked)["娃"] < -1 < 1 < told(asked)["罚款"]
+    assert told(asked)["娃"] < -1 < 1 < told(asked)["罚款"] and told([("甲乙", "丙丁")] * 9) == {} == told([])
 
 
 def test_the_shipped_thesaurus_is_of_the_written_words(shipped):

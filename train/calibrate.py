@@ -125,7 +125,8 @@ def regression(x: np.ndarray, y: np.ndarray) -> list[float]:
     return [round(w, 4) for w in (constant - sum(slope * m for slope, m in zip(slopes, mean.tolist(), strict=True)), *slopes)]
 
 
-def _store(embedder: Embedder, documents: Sequence[Document]) -> PassageStore:
+def store_of(embedder: Embedder, documents: Sequence[Document]) -> PassageStore:
+    """An index of ``documents`` in memory, cut as always."""
     passages = [p for d in documents for p in chunk_document(d)]
     return PassageStore.of(embedder, list(documents), passages, embedder.encode([searchable(p) for p in passages]))
 
@@ -142,14 +143,14 @@ def main() -> None:
     args = parser.parse_args()
     documents, asked = corpus(args.data, args.count, Random(args.seed))
     embedder = Embedder(args.embedder)
-    store = _store(embedder, documents)
+    store = store_of(embedder, documents)
     print(f"{len(documents)} documents, {len(store.passages)} passages, {len(asked)} questions, {sum(not a for _, _, a, _ in asked)} without an answer")
 
     # Which share of vectors finds best, is looked for among many more articles.
     lost = [(t, text) for name in ("xwlb_cctv_2012_2026", "crud_rag_docs") for t, text in sets.articles(args.data, name) if is_dev(text)]
     taken = {d.text for d in documents}
     more = [Document(f"lost-{n}", t, text, "") for n, (t, text) in enumerate(lost[:: max(1, len(lost) // max(1, args.lost))]) if text not in taken]
-    crowd = _store(embedder, [*documents, *more])
+    crowd = store_of(embedder, [*documents, *more])
 
     def holds(hit: Hit, doc: str, answer: str) -> bool:
         return hit.passage.doc_id == doc and answer in hit.passage.text

@@ -98,9 +98,10 @@ def told(asked: Sequence[tuple[str, str]], least: float = 0.2) -> dict[str, floa
     result = {}
     for one in (True, False):
         group = [t for t in times if (len(t) == 1) == one]
-        mean = sum(hits[t] for t in group) / max(1, sum(times[t] for t in group))
+        mean = min(0.999, max(0.001, sum(hits[t] for t in group) / max(1, sum(times[t] for t in group))))
         for token in group:
-            shift = log_odds(min(0.999, (hits[token] + TOLD_PRIOR * mean) / (times[token] + TOLD_PRIOR))) - log_odds(min(0.999, max(0.001, mean)))
+            chance = (hits[token] + TOLD_PRIOR * mean) / (times[token] + TOLD_PRIOR)
+            shift = log_odds(min(0.999, max(0.001, chance))) - log_odds(mean)
             if times[token] >= 5 and abs(shift) >= least:
                 result[token] = round(shift, 1)
     return result
